@@ -1,0 +1,160 @@
+/* step.h: what makes a program a step of a chain.
+ *
+ * A step reads its options and operands, makes a few system calls, and then
+ * becomes the program that its remaining words name. If any of those calls
+ * failed, that program must not run. Here are its first lines, the reading of
+ * its words, and its last one.
+ */
+
+#ifndef STEP_H
+#define STEP_H
+
+#include "call.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/auxv.h>
+
+/* First of all: make the process safe to work in. Returns the word behind the
+ * tool's name. */
+static inline char **begin(int argc, char **argv) {
+  struct pollfd standard[3] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
+  struct timespec now = {0, 0};
+  int pair[2], fd;
+
+  /* Every step here acts with all the rights that it has, on what its caller
+   * names: with rights that the caller lacks, that is a hole. */
+
+  if (getauxval(AT_UID) != getauxval(AT_EUID) ||
+      getauxval(AT_GID) != getauxval(AT_EGID)) {
+    errx(FAILED, "refuses to run setuid or setgid");
+  }
+
+  /* A descriptor of ours that landed on a closed 0, 1 or 2 would be read and
+   * written as standard input, output or error. The closed ones are taken by
+   * an end of a pipe that gives end of file, until exec closes it. */
+
+  CALL(ppoll, &standard, 3, &now, NULL, 0);
+  if ((standard[0].revents | standard[1].revents | standard[2].revents) &
+      POLLNVAL) {
+    if (CALL(pipe2, &pair, O_CLOEXEC) < 0) {
+      err(FAILED, "pipe2");
+    }
+    close_fd(pair[1]);
+    do {
+      fd = CALL(fcntl, pair[0], F_DUPFD_CLOEXEC, 0);
+    } while (fd >= 0 && fd <= 2);
+    close_fd(fd);
+    if (pair[0] > 2) {
+      close_fd(pair[0]);
+    }
+  }
+  return argv + (argc > 0);
+}
+
+static inline _Noreturn void print(const char *text) {
+  if (syscall(SYS_write, 1, text, strlen(text)) < 0) {
+    err(FAILED, "write");
+  }
+  _exit(0);
+}
+
+/* The letter of the next option, with its argument in *VALUE, or 0 when *ARGV
+ * has come to the operands. KNOWN lists letters as for getopt(3), whose errors
+ * would bring in stdio; -h, -V and -v are known to all and handled here. */
+static inline int option(char ***argv, const char *known, char **value) {
+  static const char *letters = "";
+  const char *found;
+
+  if (!*letters) {
+    const char *word = **argv;
+    if (!word || word[0] != '-' || !word[1]) {
+      return 0;
+    }
+    ++*argv;
+    if (strcmp(word, "--") == 0) {
+      return 0;
+    }
+    if (strcmp(word, "--help") == 0) {
+      word = "-h";
+    } else if (strcmp(word, "--version") == 0) {
+      word = "-V";
+    } else if (word[1] == '-') {
+      errx(USAGE, "unknown option %s", word);
+    }
+    letters = word + 1;
+  }
+
+  int letter = *letters++;
+  if (letter == 'h') {
+    print(usage);
+  } else if (letter == 'V') {
+    print(version);
+  } else if (letter == 'v') {
+    verbose = true;
+    return option(argv, known, value);
+  }
+  found = letter == ':' ? NULL : strchr(known, letter);
+  if (!found) {
+    errx(USAGE, "unknown option -%c", letter);
+  }
+  if (found[1] == ':') {
+    *value = *letters ? (char *)letters : **argv;
+    if (!*value) {
+      errx(USAGE, "option -%c needs an argument", letter);
+    }
+    *argv += !*letters;
+    letters = "";
+  }
+  return letter;
+}
+
+/* Reads plain decimal digits at TEXT into *NUMBER: no sign, no blank, no
+ * leading zero, at most MAX. Returns what follows them, or NULL. strtoul(3)
+ * takes -1 and 010; the kernel takes 4294967296 for user 0. */
+static inline const char *digits(const char *text, unsigned long max,
+                                 unsigned long *number) {
+  const char *first = text;
+
+  for (*number = 0; *text >= '0' && *text <= '9'; text++) {
+    unsigned digit = *text - '0';
+    if (*number > (max - digit) / 10 || (text > first && *first == '0')) {
+      return NULL;
+    }
+    *number = *number * 10 + digit;
+  }
+  return text > first ? text : NULL;
+}
+
+/* Whether all of TEXT is such a number. */
+static inline bool number(const char *text, unsigned long max,
+                          unsigned long *number) {
+  const char *end = digits(text, max, number);
+
+  return end && !*end;
+}
+
+/* The N of a word "fd:N", an inherited descriptor, or -1 if it is another. */
+static inline int inherited(const char *word) {
+  unsigned long fd;
+
+  if (strncmp(word, "fd:", 3) != 0) {
+    return -1;
+  }
+  if (!number(word + 3, INT_MAX, &fd)) {
+    errx(USAGE, "%s: not a descriptor's number", word);
+  }
+  return fd;
+}
+
+/* The end of every step: become the program that ARGV names. */
+static inline _Noreturn void run(char **argv) {
+  if (verbose) {
+    static const struct site site = {0, 1, "execvp, file, ..."};
+    show_call(&site, (const long[]){(long)argv[0]});
+  }
+  execvp(argv[0], argv);
+  err(errno == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "exec %s", argv[0]);
+}
+
+#endif

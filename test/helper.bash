@@ -1,0 +1,84 @@
+# helper.bash: what the tests share.
+# shellcheck disable=SC2154 # bats sets status and output
+
+top=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+PATH=$top/pivot:$top/seal:$top/nsjoin:$top/idmap:$top/safemount:$top/scripts:$top/test:$PATH
+
+# try COMMAND...: as bats' run, but nothing may hang, and a failed test shows
+# what was run and what came of it.
+try() {
+  run timeout -k 5 "${TRY_SECONDS:-60}" "$@"
+  printf '$ %s\n%s\n[%s]\n' "$*" "$output" "$status"
+}
+
+# alone [ARG]... <<END: a bash script on standard input, in a mount namespace of
+# its own, its output and status as those of run.
+alone() {
+  local script
+  script=$(cat)
+  try unshare --mount --propagation private bash -eu -c "$script" alone "$@"
+}
+
+# alone_shared: the same, with mounts that are shared with another namespace, that
+# of $PPID: what must not propagate has somewhere to propagate to.
+alone_shared() {
+  local script
+  script=$(cat)
+  try unshare --mount --propagation private bash -eu -c '
+    mount --make-rshared /
+    unshare --mount --propagation unchanged bash -eu -c "$@"
+    exit' alone "$script" alone "$@"
+}
+
+# small_root DIR: a root with a static shell, and nothing of the host.
+small_root() {
+  local applet
+  mkdir -p "$1"/{bin,dev,etc,proc,run,sys,tmp}
+  cp /bin/busybox "$1/bin/busybox"
+  for applet in sh cat echo env id ip ls mkdir mount ps readlink sleep stat touch true umount; do
+    ln -sf busybox "$1/bin/$applet"
+  done
+}
+
+# make_user NAME [FIRST:COUNT]...: a user, with ranges of delegated ids. Inside
+# test/run /etc is an overlay, so the machine's own users are not touched.
+make_user() {
+  local name=$1 range
+  getent passwd "$name" >/dev/null || useradd --no-create-home --shell /bin/bash "$name"
+  sed -i "/^$name:/d" /etc/subuid /etc/subgid
+  for range in "${@:2}"; do
+    echo "$name:$range" | tee -a /etc/subuid >>/etc/subgid
+  done
+}
+
+# as_user NAME COMMAND...: as that user logged in.
+as_user() {
+  setpriv --reuid="$1" --regid="$1" --init-groups --inh-caps=-all \
+    env -i HOME=/tmp USER="$1" SHELL=/bin/sh TERM=dumb PATH="$PATH" "${@:2}"
+}
+
+# refuse CALL[:error=ERRNO][:when=N] COMMAND...: COMMAND, to which that system
+# call fails (ENOSYS by default), as on an older kernel or behind a filter.
+# Several are joined with a slash: openat2:error=EPERM/statx.
+refuse() {
+  local rules=() rule
+  for rule in ${1//\// }; do
+    [[ $rule == *:error=* ]] || rule=$rule:error=ENOSYS
+    rules+=(-e "inject=$rule")
+  done
+  strace -f -qq -o /dev/null "${rules[@]}" -- "${@:2}"
+}
+
+# calls_of COMMAND...: the names of the system calls that its process makes
+# between its start and its exec, in order; what libc does to start aside.
+calls_of() {
+  local log=$BATS_TEST_TMPDIR/calls
+  strace -qq -o "$log" -- "$@" >/dev/null 2>&1 || true
+  sed -n '2,/^exec/s/(.*//p' "$log" | grep -vxE 'arch_prctl|set_tid_address|exec.*'
+}
+
+# fail MESSAGE...: for a check that is no command.
+fail() {
+  printf '%s\n' "$@" >&2
+  return 1
+}
