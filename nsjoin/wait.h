@@ -1,0 +1,201 @@
+/* wait.h: waiting for PROG as a good parent.
+ *
+ * A new PID or time namespace holds only the children of the process that asked
+ * for it, so somebody stays behind and waits. To the shell, that process is
+ * PROG: what is sent to it must reach PROG, it must stop when PROG stops, end
+ * as PROG ended, and not leave PROG behind when it is killed itself.
+ *
+ * All signals are blocked meanwhile and read one by one, so none is lost
+ * between two calls, and no handler runs at a bad moment.
+ */
+
+#ifndef WAIT_H
+#define WAIT_H
+
+#include "../pivot/step.h"
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+/* The kernel's idea of these two, not libc's: all 64 signals, of which musl
+ * would leave out three, and an action without a handler. */
+#define SET_SIZE 8
+struct action {
+  unsigned long handler, flags, restorer, mask;
+};
+
+/* What a child has to put back before it becomes PROG. */
+struct signals {
+  uint64_t mask;
+  struct action child;
+};
+
+/* Before the child is made: blocks all signals, and takes SIGCHLD back from
+ * "ignored", a state that is inherited and in which a child's status is lost.
+ */
+static inline struct signals hold_signals(void) {
+  uint64_t all = ~0UL;
+  struct action initial = {0};
+  struct signals before;
+
+  CALL(rt_sigprocmask, SIG_SETMASK, &all, &before.mask, SET_SIZE);
+  CALL(rt_sigaction, SIGCHLD, &initial, &before.child, SET_SIZE);
+  return before;
+}
+
+static inline void release_signals(const struct signals *before) {
+  CALL(rt_sigaction, SIGCHLD, &before->child, NULL, SET_SIZE);
+  CALL(rt_sigprocmask, SIG_SETMASK, &before->mask, NULL, SET_SIZE);
+}
+
+/* In the child, last of all before exec: have it killed when its parent dies,
+ * PARENT being the read end of a pipe that only the parent can write to. The
+ * setting is lost with any later change of ids, and says nothing of a parent
+ * that has died already: prctl(2), PR_SET_PDEATHSIG. */
+static inline void die_with_parent(int parent) {
+  struct pollfd gone = {.fd = parent};
+  struct timespec now = {0, 0};
+
+  if (CALL(prctl, PR_SET_PDEATHSIG, SIGKILL) < 0) {
+    err(FAILED, "prctl PR_SET_PDEATHSIG");
+  }
+  if (CALL(ppoll, &gone, 1, &now, NULL, 0) != 0) {
+    _exit(FAILED);
+  }
+}
+
+/* One of the signal sets, such as SigCgt, in the /proc/PID/status of CHILD. */
+static inline bool status_has(const char *status, const char *set, int signal) {
+  const char *at = strstr(status, set);
+  uint64_t bits = 0;
+
+  if (!at) {
+    return true;
+  }
+  for (at += strlen(set); *at != '\n'; at++) {
+    bits = bits * 16 + (*at > '9' ? *at - 'a' + 10 : *at - '0');
+  }
+  return bits >> (signal - 1) & 1;
+}
+
+struct child {
+  int pid, dir;  /* dir: of its /proc/PID, or -1 */
+  int alive;     /* the write end of a pipe, which closes when we die */
+  bool is_init;  /* PROG is PID 1 of a namespace */
+  int killed_by; /* a signal that had to become SIGKILL, or 0 */
+};
+
+/* PID 1 gets no signal that it has no handler for: not from inside, and from
+ * outside only SIGKILL and SIGSTOP. pid_namespaces(7). One that it blocks, it
+ * will ask for; one that it ignores, it means to. */
+static inline bool init_would_not_get(const struct child *child, int signal) {
+  char status[4096] = "";
+  long fd = child->is_init
+                ? CALL(openat, child->dir, "status", O_RDONLY | O_CLOEXEC)
+                : -1;
+
+  if (fd < 0) {
+    return false;
+  }
+  CALL(read, fd, &status, sizeof(status) - 1);
+  close_fd(fd);
+  return !status_has(status, "SigBlk:\t", signal) &&
+         !status_has(status, "SigIgn:\t", signal) &&
+         !status_has(status, "SigCgt:\t", signal);
+}
+
+/* Sends on to CHILD what was sent to us. */
+static inline void forward(struct child *child,
+                           const struct signalfd_siginfo *info) {
+  int signal = info->ssi_signo;
+
+  if (init_would_not_get(child, signal)) {
+    if (signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+      signal = SIGSTOP;
+    } else if (signal != SIGCONT && signal != SIGURG && signal != SIGWINCH) {
+      child->killed_by = signal;
+      signal = SIGKILL;
+    }
+  } else if (info->ssi_code == SI_KERNEL && signal != SIGCONT) {
+
+    /* A key of the terminal: the kernel sent it to all of the foreground, so
+     * PROG has it already, unless it left for a process group of its own. */
+
+    long group = CALL(getpgid, child->pid);
+    if (group == CALL(getpgid, 0)) {
+      return;
+    }
+  }
+  CALL(kill, child->pid, signal);
+}
+
+/* Takes notice of what became of CHILD. Stops when it has stopped; true when it
+ * has ended, and how in *END. */
+static inline bool has_ended(const struct child *child, siginfo_t *end) {
+  end->si_pid = 0;
+  while (CALL(waitid, P_PID, child->pid, end, WEXITED | WSTOPPED | WNOHANG) ==
+             0 &&
+         end->si_pid) {
+    if (end->si_code != CLD_STOPPED) {
+      if (end->si_code == CLD_KILLED && child->killed_by) {
+        end->si_status = child->killed_by;
+      }
+      return true;
+    }
+    long self = CALL(getpid);
+    CALL(kill, self, SIGSTOP);
+    end->si_pid = 0;
+  }
+  return false;
+}
+
+/* A descriptor that gives the signals which hold_signals() blocked. */
+static inline int open_signals(void) {
+  uint64_t all = ~0UL;
+  int fd = CALL(signalfd4, -1, &all, SET_SIZE, SFD_CLOEXEC);
+
+  if (fd < 0) {
+    err(FAILED, "signalfd");
+  }
+  return fd;
+}
+
+/* Waits until CHILD has ended, with SIGNALS of open_signals(). */
+static inline siginfo_t wait_for(struct child *child, int signals) {
+  struct signalfd_siginfo info;
+  siginfo_t end;
+
+  while (!has_ended(child, &end)) {
+    if (CALL(read, signals, &info, sizeof(info)) == sizeof(info) &&
+        info.ssi_signo != SIGCHLD) {
+      forward(child, &info);
+    }
+  }
+  return end;
+}
+
+/* Ends this process as that child ended. */
+static inline _Noreturn void end_as(const siginfo_t *end) {
+  struct rlimit none = {0, 0};
+  struct action initial = {0};
+  uint64_t unblocked = 0;
+  int signal = end->si_status;
+
+  if (end->si_code == CLD_EXITED) {
+    _exit(signal);
+  }
+
+  /* The core is PROG's to leave, and not that of a process that waited. */
+
+  CALL(setrlimit, RLIMIT_CORE, &none);
+  CALL(rt_sigaction, signal, &initial, NULL, SET_SIZE);
+  CALL(rt_sigprocmask, SIG_SETMASK, &unblocked, NULL, SET_SIZE);
+  long self = CALL(getpid);
+  CALL(kill, self, signal);
+  _exit(128 + signal);
+}
+
+#endif
