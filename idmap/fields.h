@@ -1,0 +1,85 @@
+/* fields.h: files of lines and colons, such as /etc/subuid and /etc/passwd.
+ *
+ * They are read as they are, without NSS: no library is loaded, and what a
+ * network says about users changes nothing.
+ */
+
+#ifndef FIELDS_H
+#define FIELDS_H
+
+#include "../pivot/step.h"
+
+struct lines {
+  int fd;
+  char buffer[4096]; /* the line that was read last, and what follows it */
+  size_t next, end;
+};
+
+/* Starts to read PATH. False if there is none. */
+static inline bool open_lines(struct lines *lines, int dir, const char *path) {
+  lines->next = lines->end = 0;
+  lines->fd = CALL(openat, dir, path, O_RDONLY | O_CLOEXEC);
+  if (lines->fd < 0 && errno != ENOENT) {
+    err(FAILED, "open %s", path);
+  }
+  return lines->fd >= 0;
+}
+
+/* The next line without its newline, or NULL at the end, where the file is
+ * closed. A line that does not fit or holds a NUL is none that we know: it is
+ * left out. */
+static inline char *next_line(struct lines *lines) {
+  bool whole = true;
+
+  while (lines->fd >= 0) {
+    char *start = lines->buffer + lines->next;
+    size_t length = lines->end - lines->next;
+    char *newline = memchr(start, '\n', length);
+
+    if (newline) {
+      lines->next += newline - start + 1;
+      *newline = '\0';
+      if (whole && strlen(start) == (size_t)(newline - start)) {
+        return start;
+      }
+      whole = true;
+      continue;
+    }
+    memmove(lines->buffer, start, length);
+    if (length == sizeof(lines->buffer) - 1) {
+      whole = false;
+      length = 0;
+    }
+    lines->next = 0;
+    long n = CALL(read, lines->fd, &lines->buffer[length],
+                  sizeof(lines->buffer) - 1 - length);
+    if (n < 0) {
+      err(FAILED, "read");
+    }
+    if (n == 0) {
+      close_fd(lines->fd);
+      lines->fd = -1;
+      lines->buffer[length] = '\0';
+      whole &= length > 0 && strlen(lines->buffer) == length;
+      return whole ? lines->buffer : NULL;
+    }
+    lines->end = length + n;
+  }
+  return NULL;
+}
+
+/* Cuts LINE at its colons. Returns how many FIELDS of at most MOST it has. */
+static inline int split(char *line, char **fields, int most) {
+  int count = 0;
+
+  while (line && count < most) {
+    fields[count++] = line;
+    line = strchr(line, ':');
+    if (line) {
+      *line++ = '\0';
+    }
+  }
+  return line ? most + 1 : count;
+}
+
+#endif

@@ -1,0 +1,243 @@
+/* words.h: what the words of a MAP mean for the one who calls.
+ *
+ * "root", "self", "sub" and "all" depend on who asks, on what /etc/subuid and
+ * /etc/subgid delegate, and on what the present user namespace maps at all.
+ */
+
+#ifndef WORDS_H
+#define WORDS_H
+
+#include "fields.h"
+#include "map.h"
+
+/* Where root has no delegated ids of its own: above 65535 times 28672, in what
+ * systemd's table of ids leaves to nobody. So no id inside is anyone's outside,
+ * and files keep their owners from one run to the next. */
+#define BLOCK_FIRST 1879048192UL
+#define BLOCK_COUNT 65536UL
+
+struct caller {
+  bool gids;            /* whether these are group ids */
+  unsigned long uid;    /* the user, who is the key of both files */
+  unsigned long id;     /* the effective id that "root" and "self" map */
+  struct map parent;    /* what the present user namespace maps */
+  const char *file;     /* /etc/subuid or /etc/subgid */
+  const char *accounts; /* /etc/passwd or /etc/group */
+};
+
+/* Reads a /proc/PID/uid_map or gid_map. */
+static inline void read_map(int fd, struct map *map) {
+  char text[32 * MOST_RANGES + 1];
+  unsigned long numbers[3];
+  size_t length = 0;
+  long n;
+
+  map->length = 0;
+  while ((n = CALL(read, fd, &text[length], sizeof(text) - 1 - length)) > 0) {
+    length += n;
+  }
+  if (n < 0) {
+    err(FAILED, "read uid_map or gid_map");
+  }
+  text[length] = '\0';
+  for (const char *at = text; *at;) {
+    for (int i = 0; i < 3; i++) {
+      while (*at == ' ') {
+        at++;
+      }
+      at = digits(at, LAST_ID + 1, &numbers[i]);
+      if (!at) {
+        errx(FAILED, "uid_map or gid_map of the kernel is not understood");
+      }
+    }
+    if (add_range(map, numbers[0], numbers[1], numbers[2]) || *at++ != '\n') {
+      errx(FAILED, "uid_map or gid_map of the kernel is not understood");
+    }
+  }
+}
+
+/* Finds the user's name, of at most 255 bytes. "" for one without a line. */
+static inline void find_name(unsigned long uid, char name[256]) {
+  struct lines lines;
+  unsigned long id;
+  char *line, *fields[7];
+
+  name[0] = '\0';
+  if (!open_lines(&lines, AT_FDCWD, "/etc/passwd")) {
+    return;
+  }
+  while (!name[0] && (line = next_line(&lines))) {
+    if (split(line, fields, 7) == 7 && number(fields[2], LAST_ID, &id) &&
+        id == uid && strlen(fields[0]) < 256) {
+      strcpy(name, fields[0]);
+    }
+  }
+}
+
+/* Warns if a file of accounts has an id between FIRST and FIRST + COUNT: the
+ * container could act as that user. */
+static inline void warn_of_accounts(const struct caller *caller,
+                                    unsigned long first, unsigned long count) {
+  struct lines lines;
+  unsigned long id;
+  char *line, *fields[7];
+
+  if (!open_lines(&lines, AT_FDCWD, caller->accounts)) {
+    return;
+  }
+  while ((line = next_line(&lines))) {
+    if (split(line, fields, 7) >= 3 && number(fields[2], LAST_ID, &id) &&
+        id != caller->id && id - first < count) {
+      warnx("warning: %s delegates id %ld, which is %s's in %s", caller->file,
+            (long)id, fields[0], caller->accounts);
+      return;
+    }
+  }
+}
+
+/* Adds what the parent maps of COUNT ids from FIRST on. Returns how many. */
+static inline unsigned long add_mapped(struct map *map,
+                                       const struct caller *caller,
+                                       unsigned long first,
+                                       unsigned long count) {
+  unsigned long added = 0;
+
+  for (int i = 0; i < caller->parent.length; i++) {
+    const struct range *range = &caller->parent.ranges[i];
+    unsigned long start = first > range->inside ? first : range->inside;
+    unsigned long end = first + count < range->inside + range->count
+                            ? first + count
+                            : range->inside + range->count;
+    if (start < end) {
+      const char *wrong = add_to_free(map, start, end - start);
+      if (wrong) {
+        errx(FAILED, "%s: %s", caller->file, wrong);
+      }
+      added += end - start;
+    }
+  }
+  return added;
+}
+
+/* Adds what the user is delegated. Returns how many ids that are. */
+static inline unsigned long add_delegated(struct map *map,
+                                          const struct caller *caller) {
+  unsigned long first, count, owner, added = 0;
+  char name[256], *line, *fields[3];
+  struct lines lines;
+
+  find_name(caller->uid, name);
+  if (!open_lines(&lines, AT_FDCWD, caller->file)) {
+    return 0;
+  }
+  while ((line = next_line(&lines))) {
+    if (split(line, fields, 3) != 3 || !number(fields[1], LAST_ID, &first) ||
+        !number(fields[2], LAST_ID, &count) || count == 0 ||
+        !(number(fields[0], LAST_ID, &owner)
+              ? owner == caller->uid
+              : *name && strcmp(fields[0], name) == 0)) {
+      continue;
+    }
+
+    /* A delegated 0 would be the host's root, which nobody means. */
+
+    if (first == 0) {
+      warnx("warning: %s delegates id 0: left out", caller->file);
+      first++;
+      count--;
+    }
+    unsigned long mapped = add_mapped(map, caller, first, count);
+    if (mapped) {
+      warn_of_accounts(caller, first, count);
+    }
+    added += mapped;
+  }
+  return added;
+}
+
+static inline void explain_delegation(const struct caller *caller) {
+  char name[256];
+
+  find_name(caller->uid, name);
+  if (*name) {
+    warnx("hint: usermod --add-sub%s 100000-165535 %s, as root, adds a line",
+          caller->gids ? "gids" : "uids", name);
+  } else {
+    warnx("hint: a line %ld:100000:65536 is what is missing there",
+          (long)caller->uid);
+  }
+}
+
+/* Reads TEXT, a MAP, into MAP; exits if anything in it is wrong. The words that
+ * take what is free come after those that say where. */
+static inline void parse_map(const char *text, const struct caller *caller,
+                             struct map *map) {
+  bool sub = false;
+  const char *end;
+
+  map->length = 0;
+  for (const char *word = text; word; word = *end ? end + 1 : NULL) {
+    size_t length = (end = strchrnul(word, ',')) - word;
+    const char *wrong = NULL;
+    struct range range;
+
+    if (length == 4 && memcmp(word, "root", 4) == 0) {
+      wrong = add_range(map, 0, caller->id, 1);
+    } else if (length == 4 && memcmp(word, "self", 4) == 0) {
+      wrong = add_range(map, caller->id, caller->id, 1);
+    } else if (length == 3 && memcmp(word, "all", 3) == 0) {
+      for (int i = 0; i < caller->parent.length && !wrong; i++) {
+        range = caller->parent.ranges[i];
+        wrong = add_range(map, range.inside, range.inside, range.count);
+      }
+    } else if (length == 3 && memcmp(word, "sub", 3) == 0 && !sub) {
+      sub = true;
+    } else if (read_range(word, &range) == end) {
+      wrong = add_range(map, range.inside, range.outside, range.count);
+    } else {
+      wrong = "not INSIDE:OUTSIDE:COUNT, root, self, sub or all";
+    }
+    if (wrong) {
+      errx(USAGE, "%s: %s", text, wrong);
+    }
+  }
+  if (sub && add_delegated(map, caller) == 0) {
+    warnx("%s delegates no id to user %ld", caller->file, (long)caller->uid);
+    explain_delegation(caller);
+    _exit(FAILED);
+  }
+}
+
+/* The map of one who did not ask for any: see idmap(1). */
+static inline void default_map(const struct caller *caller, struct map *map) {
+  map->length = 0;
+  if (caller->uid != 0) {
+    add_range(map, 0, caller->id, 1);
+    add_delegated(map, caller);
+  } else if (add_delegated(map, caller) == 0 &&
+             add_mapped(map, caller, BLOCK_FIRST, BLOCK_COUNT) == 0) {
+    warnx("no ids for root: %s delegates none, and %ld-%ld are not mapped here",
+          caller->file, BLOCK_FIRST, BLOCK_FIRST + BLOCK_COUNT - 1);
+    warnx("hint: -u all -g all takes those that are");
+    _exit(FAILED);
+  }
+}
+
+/* TEXT as a map, or the default if it is NULL. */
+static inline void make_map(const char *text, const struct caller *caller,
+                            struct map *map) {
+  struct line line;
+
+  if (text) {
+    parse_map(text, caller, map);
+  } else {
+    default_map(caller, map);
+  }
+  line.length = 0;
+  put_map(&line, map, false);
+  if (line.length > MOST_TEXT) {
+    errx(USAGE, "the map is longer than the kernel reads, 4095 bytes");
+  }
+}
+
+#endif
