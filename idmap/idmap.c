@@ -385,9 +385,13 @@ static void inside(const struct plan *plan) {
 
 /* --- Both ---------------------------------------------------------------- */
 
+/* The directory of PID in PROC, or -1 if that is. */
 static int open_child(int proc, int pid) {
   struct line path;
 
+  if (proc < 0) {
+    return -1;
+  }
   path.length = 0;
   put_number(&path, pid);
   put_char(&path, '\0');
@@ -401,11 +405,21 @@ static int open_child(int proc, int pid) {
 }
 
 /* root's own groups are no ids of the map, and yet would open files. What a
- * user is in stays in force, for better or worse: he may not drop it. */
-static void drop_groups(const struct plan *plan) {
-  if (plan->user && plan->users.uid == 0 && CALL(setgroups, 0, NULL) < 0) {
+ * user is in stays in force, for better or worse: he may not drop it, and
+ * neither may the root of a namespace where that is denied. */
+static void drop_groups(const struct plan *plan, int proc) {
+  char state[5] = "";
+
+  if (!plan->user || plan->users.uid != 0 || CALL(setgroups, 0, NULL) == 0) {
+    return;
+  }
+  int error = errno;
+  int fd = CALL(openat, proc, "self/setgroups", O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || CALL(read, fd, &state, 4) < 0 || strcmp(state, "deny") != 0) {
+    errno = error;
     err(FAILED, "setgroups");
   }
+  close_fd(fd);
 }
 
 static void make_pipe(int ends[2]) {
@@ -449,7 +463,7 @@ static void enter(const struct plan *plan, int proc) {
     }
     close_fd(ends[0]);
   }
-  drop_groups(plan);
+  drop_groups(plan, proc);
 
   int flags = plan->namespaces & ~CLONE_NEWCGROUP;
   if (CALL(unshare, flags) < 0) {
@@ -474,14 +488,14 @@ static void enter(const struct plan *plan, int proc) {
 
 /* PROG is a child, as PID 1 of its namespace has to be. */
 static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
-  static gid_t groups[NGROUPS_MAX];
+  static gid_t groups[65536];
   struct signals signals = hold_signals();
   int flags = (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) | SIGCHLD;
   int ends[2];
-  long count = CALL(getgroups, NGROUPS_MAX, &groups);
+  long count = CALL(getgroups, 65536, &groups);
 
   make_pipe(ends);
-  drop_groups(plan);
+  drop_groups(plan, proc);
   struct child child = {.pid = CALL(clone, flags, 0, 0, 0, 0),
                         .is_init = plan->namespaces & CLONE_NEWPID};
 
