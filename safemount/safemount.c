@@ -1,0 +1,579 @@
+/* safemount: mount below a directory, and never outside of it.
+ *
+ * mount(2) takes a path and follows every link on it. Below the root of a
+ * container the container makes the links, and a mount on its /proc lands on
+ * whatever the host has where that link points (CVE-2015-1335).
+ *
+ * So each target is walked to once, without links, and the mount, made and with
+ * all its flags set before anybody can see it, is attached to the descriptor
+ * that this gave. No path is looked up twice, and /proc, which may be
+ * anybody's, is not asked.
+ */
+
+#include "options.h"
+#include "table.h"
+#include "userns.h"
+#include "walk.h"
+
+ABOUT("safemount", "[-Lv] [-o OPTIONS] [-r ROOT] [-t TYPE] SOURCE TARGET "
+                   "[PROG [ARG]...]\n"
+                   "       safemount [-Lv] [-r ROOT] -f TABLE "
+                   "[PROG [ARG]...]\n"
+                   "       safemount [-Lv] [-r ROOT] -U TARGET "
+                   "[PROG [ARG]...]\n");
+
+#define MOST_BYTES (1 << 20)
+#define MOST_ENTRIES 8192
+
+struct entry {
+  unsigned long line; /* in TABLE, or 0 */
+  struct fields fields;
+  struct options options;
+  int tree; /* its source, once opened, or -1 */
+  bool skipped;
+};
+
+static struct entry entries[MOST_ENTRIES];
+static size_t entry_count;
+
+static int root;          /* ROOT, or what covers it */
+static int links;         /* LINKS, or 0 */
+static char position[32]; /* "line N: ", in a table */
+
+/* --- What is wrong ------------------------------------------------------- */
+
+static void set_position(unsigned long line_number) {
+  struct line line = {.length = 0};
+
+  if (line_number) {
+    put_string(&line, "line ");
+    put_number(&line, line_number);
+    put_string(&line, ": ");
+  }
+  memcpy(position, line.text, line.length);
+  position[line.length] = '\0';
+}
+
+_Noreturn static void fail(const char *call, const char *object) {
+  warn("%s%s %s", position, call, object);
+  if (errno == ENOSYS) {
+    warnx("hint: %s needs Linux %s", call,
+          strcmp(call, "mount_setattr") ? "5.2" : "5.12");
+  }
+  _exit(FAILED);
+}
+
+_Noreturn static void reject(const char *object, const char *why) {
+  errx(*position ? FAILED : USAGE, "%s%s: %s", position, object, why);
+}
+
+/* --- Reading what is to be done ------------------------------------------ */
+
+static bool is_made_by_us(const struct entry *entry) {
+  return strcmp(entry->fields.type, "dir") == 0 ||
+         strcmp(entry->fields.type, "symlink") == 0;
+}
+
+static bool has_type(const struct entry *entry) {
+  return *entry->fields.type && strcmp(entry->fields.type, "none") != 0;
+}
+
+/* Adds what FIELDS say to the entries, or exits if that makes no sense. */
+static void add_entry(unsigned long line_number, const struct fields *fields) {
+  struct entry *entry = &entries[entry_count++];
+  const struct options *options = &entry->options;
+  const char *target = fields->target, *wrong;
+  struct map map;
+
+  set_position(line_number);
+  if (entry_count > MOST_ENTRIES) {
+    reject("TABLE", "more than 8192 mounts");
+  }
+  *entry = (struct entry){.line = line_number, .fields = *fields, .tree = -1};
+  wrong = parse_options(fields->options, &entry->options);
+  if (wrong) {
+    reject("OPTIONS", wrong);
+  }
+  if (!*target || has_dot_dot(target)) {
+    reject(target, "not a path below ROOT: it is empty or has \"..\" in it");
+  }
+  if (options->idmap && !strchr(options->idmap, '/') &&
+      inherited(options->idmap) < 0 &&
+      (wrong = parse_ranges(options->idmap, &map))) {
+    reject("idmap=", wrong);
+  }
+  if (is_made_by_us(entry)) {
+    if (options->what & ~OPTIONAL || options->flags.attr_set ||
+        options->idmap || options->others_count) {
+      reject(target, "a dir or symlink has no options but optional");
+    }
+  } else if (!(options->what & (BIND | MOVE | REMOUNT))) {
+    if (!has_type(entry) &&
+        (!(options->what & PROPAGATION) || options->others_count ||
+         options->flags.attr_set || options->flags.attr_clr)) {
+      reject(target, "neither a file system's TYPE nor bind, move, remount or "
+                     "a propagation");
+    }
+  } else if (!(options->what & REMOUNT)) {
+    if (options->others_count) {
+      reject(options->others, "not a word for a bind or move");
+    }
+    if (!*fields->source ||
+        (*fields->source != '/' && has_dot_dot(fields->source))) {
+      reject(fields->source, "not a path below ROOT: it is empty or has \"..\" "
+                             "in it");
+    }
+  } else if (options->what & BIND && options->others_count) {
+    reject(options->others, "not a word for a bind");
+  }
+}
+
+/* Reads all of the file TABLE, or fd:N, before anything is done. */
+static void read_table(const char *table) {
+  static char text[MOST_BYTES + 1];
+  unsigned long line_number = 0;
+  struct fields fields;
+  size_t length = 0;
+  long n;
+  int fd = inherited(table);
+
+  if (fd < 0) {
+    fd = CALL(openat, AT_FDCWD, table, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+      err(FAILED, "open %s", table);
+    }
+  }
+  while ((n = CALL(read, fd, &text[length], MOST_BYTES - length)) > 0) {
+    length += n;
+  }
+  if (n < 0) {
+    err(FAILED, "read %s", table);
+  }
+  if (length == MOST_BYTES) {
+    errx(FAILED, "%s: longer than 1 MiB", table);
+  }
+  for (char *line = text, *end = text + length; line < end;) {
+    char *newline = memchr(line, '\n', end - line);
+    newline = newline ? newline : end;
+    *newline = '\0';
+    set_position(++line_number);
+    const char *wrong = parse_line(line, newline - line, &fields);
+    if (wrong) {
+      reject(table, wrong);
+    }
+    if (*fields.source) {
+      add_entry(line_number, &fields);
+    }
+    line = newline + 1;
+  }
+}
+
+/* --- What is to be mounted ----------------------------------------------- */
+
+/* Opens the source of a bind, as a copy that is attached nowhere, or that of a
+ * move, as what it is. False if there is none and that is no error. */
+static bool open_source(struct entry *entry) {
+  const char *source = entry->fields.source;
+  int what = entry->options.what, fd = inherited(source), walked = -1;
+  unsigned flags = OPEN_TREE_CLOEXEC;
+
+  if (what & BIND) {
+    flags |= OPEN_TREE_CLONE | (what & RECURSIVE ? AT_RECURSIVE : 0);
+  }
+  if (fd >= 0) {
+    entry->tree = CALL(open_tree, fd, "", flags | AT_EMPTY_PATH);
+  } else if (*source == '/') {
+    entry->tree = CALL(open_tree, AT_FDCWD, source, flags);
+  } else {
+    fd = is_root(source) ? root : (walked = open_below(root, source, links));
+    entry->tree = fd < 0 ? fd : CALL(open_tree, fd, "", flags | AT_EMPTY_PATH);
+  }
+  if (entry->tree < 0 && !(errno == ENOENT && what & OPTIONAL)) {
+    fail("open_tree", source);
+  }
+  if (walked >= 0) {
+    close_fd(walked);
+  }
+  entry->skipped = entry->tree < 0;
+  return !entry->skipped;
+}
+
+/* What the file system says about its refusal; errno alone is EINVAL. */
+_Noreturn static void fail_context(int context, const char *type,
+                                   const char *object) {
+  char text[512];
+  long n;
+
+  warn("%sfsconfig %s %s", position, type, object);
+  while ((n = CALL(read, context, &text, sizeof(text) - 1)) > 0) {
+    text[n] = '\0';
+    *strchrnul(text, '\n') = '\0';
+    warnx("%s%s", position, n > 2 && text[1] == ' ' ? text + 2 : text);
+  }
+  if (strlen(object) > 255) {
+    warnx("hint: fsconfig takes at most 255 bytes");
+  }
+  _exit(FAILED);
+}
+
+/* Tells the file system CONTEXT its own words, and creates or changes it. */
+static bool configure(int context, const struct entry *entry, bool create) {
+  const struct options *options = &entry->options;
+  const char *source = entry->fields.source, *type = entry->fields.type;
+  char *word = options->others;
+
+  if (create &&
+      CALL(fsconfig, context, FSCONFIG_SET_STRING, "source", source, 0) < 0) {
+    fail_context(context, type, source);
+  }
+
+  /* A device that is read-only, or must stay as it is, is not to be opened for
+   * writing. What has no device may be one file system in many places. */
+
+  if (!create || strchr(source, '/')) {
+    if (options->flags.attr_set & MOUNT_ATTR_RDONLY &&
+        CALL(fsconfig, context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0) {
+      fail_context(context, type, "ro");
+    }
+    if (options->flags.attr_clr & MOUNT_ATTR_RDONLY &&
+        CALL(fsconfig, context, FSCONFIG_SET_FLAG, "rw", NULL, 0) < 0) {
+      fail_context(context, type, "rw");
+    }
+  }
+  for (size_t i = 0; i < options->others_count; i++) {
+    char *value = strchr(word, '='), *next = word + strlen(word) + 1;
+    if (value) {
+      *value++ = '\0';
+    }
+    if ((value
+             ? CALL(fsconfig, context, FSCONFIG_SET_STRING, word, value, 0)
+             : CALL(fsconfig, context, FSCONFIG_SET_FLAG, word, NULL, 0)) < 0) {
+      fail_context(context, type, word);
+    }
+    word = next;
+  }
+  if ((create ? CALL(fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0)
+              : CALL(fsconfig, context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL,
+                     0)) < 0) {
+    if (create && errno == ENOENT && options->what & OPTIONAL) {
+      return false;
+    }
+    fail_context(context, type, source);
+  }
+  return true;
+}
+
+/* Makes a new file system, attached nowhere yet. False as open_source(). */
+static bool make_file_system(struct entry *entry) {
+  const char *type = entry->fields.type;
+  int context = CALL(fsopen, type, FSOPEN_CLOEXEC);
+
+  if (context < 0) {
+    fail("fsopen", type);
+  }
+  if (!configure(context, entry, true)) {
+    return false;
+  }
+  entry->tree =
+      CALL(fsmount, context, FSMOUNT_CLOEXEC, entry->options.flags.attr_set);
+  if (entry->tree < 0) {
+    fail("fsmount", type);
+  }
+  close_fd(context);
+  return true;
+}
+
+/* --- Its flags ----------------------------------------------------------- */
+
+static int open_userns(const char *idmap) {
+  int fd = inherited(idmap);
+  struct map map;
+
+  if (fd >= 0) {
+    return fd;
+  }
+  if (!strchr(idmap, '/')) {
+    parse_ranges(idmap, &map);
+    return make_userns(&map);
+  }
+  fd = CALL(openat, AT_FDCWD, idmap, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) {
+    fail("open", idmap);
+  }
+  return fd;
+}
+
+/* Sets the flags of ENTRY on TREE. They are only added to those it has: a copy
+ * must not be writable, or run setuid programs, where its original is not. */
+static void set_flags(const struct entry *entry, int tree) {
+  struct mount_attr flags = entry->options.flags;
+  unsigned at = AT_EMPTY_PATH;
+
+  flags.propagation = 0;
+  if (entry->options.idmap) {
+    flags.attr_set |= MOUNT_ATTR_IDMAP;
+    flags.userns_fd = open_userns(entry->options.idmap);
+  }
+  if (entry->options.what & RECURSIVE) {
+    at |= AT_RECURSIVE;
+  }
+  if ((flags.attr_set || flags.attr_clr) &&
+      CALL(mount_setattr, tree, "", at, &flags, sizeof(flags)) < 0) {
+    fail("mount_setattr", entry->fields.target);
+  }
+}
+
+/* Sets the propagation of what is mounted, which depends on where it is: what
+ * is attached to a shared mount becomes shared. */
+static void propagate(const struct entry *entry, int tree) {
+  struct mount_attr flags = {.propagation = entry->options.flags.propagation};
+  unsigned at = AT_EMPTY_PATH;
+
+  if (entry->options.what & PROPAGATE_ALL) {
+    at |= AT_RECURSIVE;
+  }
+  if (entry->options.what & PROPAGATION &&
+      CALL(mount_setattr, tree, "", at, &flags, sizeof(flags)) < 0) {
+    fail("mount_setattr", entry->fields.target);
+  }
+}
+
+/* --- Where it goes ------------------------------------------------------- */
+
+/* Opens the target of ENTRY. -1 if it does not exist and that is no error. */
+static int open_target(const struct entry *entry) {
+  int what = entry->options.what, how = links;
+
+  how |= what & CREATE_DIR ? MAKE_DIR : what & CREATE_FILE ? MAKE_FILE : 0;
+  int target = open_below(root, entry->fields.target, how);
+
+  if (target < 0 && !(errno == ENOENT && what & OPTIONAL)) {
+    fail("open", entry->fields.target);
+  }
+  return target;
+}
+
+/* Attaches TREE to the very directory or file that TARGET is. */
+static void attach(const struct entry *entry, int target) {
+  int tree = entry->tree;
+
+  if (CALL(move_mount, tree, "", target, "",
+           MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
+    fail("move_mount", entry->fields.target);
+  }
+  propagate(entry, tree);
+
+  /* What is now below is below the new mount. The descriptor of the old ROOT
+   * leads to what it covers. */
+
+  if (is_root(entry->fields.target)) {
+    root = tree;
+  }
+}
+
+/* Changes what is mounted on the target. */
+static void change(const struct entry *entry) {
+  int what = entry->options.what, target = open_target(entry);
+  uint64_t changed =
+      entry->options.flags.attr_set | entry->options.flags.attr_clr;
+
+  if (target < 0) {
+    return;
+  }
+  if (what & REMOUNT && !(what & BIND) &&
+      (changed & MOUNT_ATTR_RDONLY || entry->options.others_count)) {
+    int context =
+        CALL(fspick, target, "",
+             FSPICK_EMPTY_PATH | FSPICK_NO_AUTOMOUNT | FSPICK_CLOEXEC);
+    if (context < 0) {
+      fail("fspick", entry->fields.target);
+    }
+    configure(context, entry, false);
+    close_fd(context);
+  }
+  set_flags(entry, target);
+  propagate(entry, target);
+  close_fd(target);
+}
+
+/* Makes the directory or link that is the target, and those above it. */
+static void make(const struct entry *entry) {
+  const char *text = entry->fields.source, *target = entry->fields.target;
+  char path[PATH_MAX + 1], there[PATH_MAX] = "", *name;
+  int fd;
+
+  if (strcmp(entry->fields.type, "dir") == 0) {
+    if ((fd = open_below(root, target, links | MAKE_DIR)) < 0) {
+      fail("mkdir", target);
+    }
+    close_fd(fd);
+    return;
+  }
+  if ((fd = open_parent(root, target, links | MAKE_DIR, path, &name)) < 0) {
+    fail("open", target);
+  }
+  if (CALL(symlinkat, text, fd, name) < 0) {
+    int error = errno;
+    CALL(readlinkat, fd, name, &there, sizeof(there) - 1);
+    if (error != EEXIST || strcmp(there, text) != 0) {
+      errno = error;
+      fail("symlink", target);
+    }
+  }
+  close_fd(fd);
+}
+
+static void carry_out(struct entry *entry) {
+  int what = entry->options.what;
+
+  set_position(entry->line);
+  if (entry->skipped) {
+    return;
+  }
+  if (is_made_by_us(entry)) {
+    make(entry);
+    return;
+  }
+  if (what & REMOUNT || (!(what & (BIND | MOVE)) && !has_type(entry))) {
+    change(entry);
+    return;
+  }
+  if (what & (BIND | MOVE)) {
+    if (entry->tree < 0 && !open_source(entry)) {
+      return;
+    }
+    set_flags(entry, entry->tree);
+  }
+  int target = open_target(entry);
+  if (target < 0) {
+    return;
+  }
+  if (!(what & (BIND | MOVE))) {
+    if (!make_file_system(entry)) {
+      return;
+    }
+    if (entry->options.idmap) {
+      set_flags(entry, entry->tree);
+    }
+  }
+  attach(entry, target);
+  close_fd(target);
+}
+
+/* Unmounts what is on TARGET. ROOT_PATH is the administrator's, so a path. */
+static void unmount(const char *root_path, const char *target) {
+  char resolved[PATH_MAX] = "/", path[PATH_MAX + 1], *name;
+  int fd;
+
+  if (has_dot_dot(target) || !*target) {
+    reject(target, "not a path below ROOT: it is empty or has \"..\" in it");
+  }
+  if (links) {
+    if (strlen(target) >= sizeof(resolved)) {
+      errno = ENAMETOOLONG;
+      fail("open", target);
+    }
+    strcpy(resolved, target);
+    if ((fd = walk(root, resolved, LINKS)) < 0) {
+      fail("open", target);
+    }
+    close_fd(fd);
+    target = resolved;
+  }
+  if (is_root(target)) {
+    close_fd(root);
+    if (CALL(umount2, root_path, 0) < 0) {
+      fail("umount", root_path);
+    }
+    return;
+  }
+
+  /* There is no call that unmounts by descriptor: from the directory that was
+   * walked to, one name, which is no link, is looked up once. */
+
+  int cwd = CALL(openat, AT_FDCWD, ".", O_PATH | O_CLOEXEC);
+
+  if ((fd = open_parent(root, target, 0, path, &name)) < 0) {
+    fail("open", target);
+  }
+  if (cwd < 0 || CALL(fchdir, fd) < 0) {
+    fail("chdir", target);
+  }
+  if (CALL(umount2, name, UMOUNT_NOFOLLOW) < 0) {
+    fail("umount", target);
+  }
+  if (CALL(fchdir, cwd) < 0) {
+    fail("chdir", "back");
+  }
+}
+
+int main(int argc, char **argv) {
+  char *options = NULL, *root_path = "/", *table = NULL, *target = NULL;
+  char *type = NULL, *value = NULL;
+  int letter;
+
+  argv = begin(argc, argv);
+  while ((letter = option(&argv, "Lf:o:r:t:U:", &value))) {
+    if (letter == 'L') {
+      links = LINKS;
+    } else if (letter == 'f') {
+      table = value;
+    } else if (letter == 'o') {
+      if (options) {
+        errx(USAGE, "-o twice: join the words with commas");
+      }
+      options = value;
+    } else if (letter == 'r') {
+      root_path = value;
+    } else if (letter == 't') {
+      type = value;
+    } else {
+      target = value;
+    }
+  }
+  if (table ? options || type || target : target && (options || type)) {
+    errx(USAGE, "-f and -U go alone, but for -L and -r");
+  }
+  if (table) {
+    read_table(table);
+  } else if (!target) {
+    static char none[1];
+    if (!argv[0] || !argv[1]) {
+      errx(USAGE, "SOURCE or TARGET is missing");
+    }
+    add_entry(0, &(struct fields){argv[0], argv[1], type ? type : none,
+                                  options ? options : none});
+    argv += 2;
+  }
+
+  /* What is mounted on "/" is reached as its parent, see pivot. */
+
+  const char *path = strcmp(root_path, "/") ? root_path : "/..";
+  root = CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) {
+    err(FAILED, "open %s", root_path);
+  }
+  if (target) {
+    unmount(path, target);
+  }
+
+  /* After /dev is covered, a device is no longer found there. */
+
+  for (size_t i = 0; i < entry_count; i++) {
+    struct entry *entry = &entries[i];
+    set_position(entry->line);
+    if (entry->options.what & (BIND | MOVE) &&
+        !(entry->options.what & REMOUNT) &&
+        (*entry->fields.source == '/' ||
+         inherited(entry->fields.source) >= 0)) {
+      open_source(entry);
+    }
+  }
+  for (size_t i = 0; i < entry_count; i++) {
+    carry_out(&entries[i]);
+  }
+  if (*argv) {
+    run(argv);
+  }
+  return 0;
+}
