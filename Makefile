@@ -1,5 +1,6 @@
 # make            the five programs, small and static
-# make check      the tests, as root (README says what they need)
+# make demo       a container on the spot
+# make check      the tests, as root (test/install gets what they need)
 # make install    PREFIX=/usr/local, DESTDIR=
 
 TOOLS = pivot/pivot seal/seal nsjoin/nsjoin idmap/idmap safemount/safemount
@@ -38,15 +39,19 @@ all: $(TOOLS)
 $(TOOLS): %: %.c $(HEADERS) Makefile
 	$(CC) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(START) -o $@ $< $(END) $(LINK) $(LDFLAGS)
 
+# A container as root and as a user, on the host's own files.
+demo: all
+	test/demo
+
 # As root, in namespaces of their own: T=test/pivot.bats for one file.
 check: all
 	test/run $(or $(T),test)
 
 lint:
 	clang-format --dry-run --Werror $(wildcard */*.c */*.h)
-	shellcheck -x $(SCRIPTS) test/run test/helper.bash .ci/run
+	shellcheck -x $(SCRIPTS) test/demo test/install test/run test/helper.bash .ci/run
 	shellcheck -s bats $(wildcard test/*.bats)
-	shfmt -d -i 2 -ci $(SCRIPTS) test/run test/helper.bash .ci/run
+	shfmt -d -i 2 -ci $(SCRIPTS) test/demo test/install test/run test/helper.bash .ci/run
 	for page in $(MANUALS); do mandoc -T lint -W warning $$page || exit; done
 
 install: all
@@ -61,4 +66,4 @@ uninstall:
 clean:
 	rm -f $(TOOLS)
 
-.PHONY: all check lint install uninstall clean
+.PHONY: all check demo lint install uninstall clean
