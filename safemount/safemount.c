@@ -10,6 +10,7 @@
  * anybody's, is not asked.
  */
 
+#include "hints.h"
 #include "options.h"
 #include "table.h"
 #include "userns.h"
@@ -36,35 +37,50 @@ struct entry {
 static struct entry entries[MOST_ENTRIES];
 static size_t entry_count;
 
-static int root;          /* ROOT, or what covers it */
-static int links;         /* LINKS, or 0 */
-static char position[32]; /* "line N: ", in a table */
+static struct place root_place;
+static int root;  /* ROOT, or what covers it */
+static int links; /* LINKS, or 0 */
 
 /* --- What is wrong ------------------------------------------------------- */
 
-static void set_position(unsigned long line_number) {
-  struct line line = {.length = 0};
+static void complain(const char *call, const char *object) {
+  int error = errno;
+  const char *why;
 
-  if (line_number) {
-    put_string(&line, "line ");
-    put_number(&line, line_number);
-    put_string(&line, ": ");
+  warn("%s%s %s", position, call, object);
+  if (error == ENOSYS) {
+    warnx("hint: %s needs Linux %s", call,
+          strcmp(call, "mount_setattr") ? "5.2" : "5.12");
+  } else if (error == EPERM && (why = why_not_permitted(open_proc()))) {
+    warnx("hint: %s", why);
   }
-  memcpy(position, line.text, line.length);
-  position[line.length] = '\0';
+  errno = error;
 }
 
 _Noreturn static void fail(const char *call, const char *object) {
-  warn("%s%s %s", position, call, object);
-  if (errno == ENOSYS) {
-    warnx("hint: %s needs Linux %s", call,
-          strcmp(call, "mount_setattr") ? "5.2" : "5.12");
-  }
+  complain(call, object);
   _exit(FAILED);
 }
 
 _Noreturn static void reject(const char *object, const char *why) {
   errx(*position ? FAILED : USAGE, "%s%s: %s", position, object, why);
+}
+
+/* Looks where PATH, from the directory FD, leads. False if FD is none. */
+static bool look_at(int fd, const char *path, struct place *place) {
+  struct statx st;
+
+  if (CALL(statx, fd, path, AT_EMPTY_PATH | AT_NO_AUTOMOUNT,
+           STATX_INO | STATX_MNT_ID, &st) < 0) {
+    if (errno == ENOTDIR) {
+      return false;
+    }
+    fail("statx", *path ? path : "of ROOT or TARGET");
+  }
+  place->mount = st.stx_mnt_id;
+  place->inode = st.stx_ino;
+  place->is_mount_point = st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+  return true;
 }
 
 /* --- Reading what is to be done ------------------------------------------ */
@@ -83,6 +99,7 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
   struct entry *entry = &entries[entry_count++];
   const struct options *options = &entry->options;
   const char *target = fields->target, *wrong;
+  unsigned long none;
   struct map map;
 
   set_position(line_number);
@@ -93,6 +110,10 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
   wrong = parse_options(fields->options, &entry->options);
   if (wrong) {
     reject("OPTIONS", wrong);
+  }
+  if (strncmp(fields->source, "fd:", 3) == 0 &&
+      !number(fields->source + 3, INT_MAX, &none)) {
+    reject(fields->source, "not a descriptor's number");
   }
   if (!*target || has_dot_dot(target)) {
     reject(target, "not a path below ROOT: it is empty or has \"..\" in it");
@@ -173,26 +194,39 @@ static void read_table(const char *table) {
 /* Opens the source of a bind, as a copy that is attached nowhere, or that of a
  * move, as what it is. False if there is none and that is no error. */
 static bool open_source(struct entry *entry) {
-  const char *source = entry->fields.source;
-  int what = entry->options.what, fd = inherited(source), walked = -1;
-  unsigned flags = OPEN_TREE_CLOEXEC;
+  const char *source = entry->fields.source, *path = "";
+  int what = entry->options.what, fd = inherited(source);
+  unsigned flags = OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+  bool given = fd >= 0, walked = !given && *source != '/';
+  struct mount mount;
 
   if (what & BIND) {
     flags |= OPEN_TREE_CLONE | (what & RECURSIVE ? AT_RECURSIVE : 0);
   }
-  if (fd >= 0) {
-    entry->tree = CALL(open_tree, fd, "", flags | AT_EMPTY_PATH);
-  } else if (*source == '/') {
-    entry->tree = CALL(open_tree, AT_FDCWD, source, flags);
-  } else {
-    fd = is_root(source) ? root : (walked = open_below(root, source, links));
-    entry->tree = fd < 0 ? fd : CALL(open_tree, fd, "", flags | AT_EMPTY_PATH);
+  if (*source == '/') {
+    fd = AT_FDCWD;
+    path = source;
+  } else if (walked) {
+    fd = open_below(root, source, links);
   }
-  if (entry->tree < 0 && !(errno == ENOENT && what & OPTIONAL)) {
-    fail("open_tree", source);
+  entry->tree = walked && fd < 0 ? -1 : CALL(open_tree, fd, path, flags);
+  int error = errno;
+
+  /* Before Linux 6.15 a detached mount cannot be copied, but attached itself.
+   * What no mount table shows is one, or else another namespace's. */
+
+  if (entry->tree < 0 && error == EINVAL && given &&
+      find_mount_of(root, &mount) && !find_mount_of(fd, &mount)) {
+    entry->tree = CALL(fcntl, fd, F_DUPFD_CLOEXEC, 3);
   }
-  if (walked >= 0) {
-    close_fd(walked);
+  if (entry->tree < 0 && !(error == ENOENT && what & OPTIONAL)) {
+    errno = error;
+    complain("open_tree", source);
+    explain_source(error, fd, path, given);
+    _exit(FAILED);
+  }
+  if (walked && fd >= 0) {
+    close_fd(fd);
   }
   entry->skipped = entry->tree < 0;
   return !entry->skipped;
@@ -269,7 +303,10 @@ static bool make_file_system(struct entry *entry) {
   int context = CALL(fsopen, type, FSOPEN_CLOEXEC);
 
   if (context < 0) {
-    fail("fsopen", type);
+    int error = errno;
+    complain("fsopen", type);
+    explain_type(error, type);
+    _exit(FAILED);
   }
   if (!configure(context, entry, true)) {
     return false;
@@ -277,7 +314,10 @@ static bool make_file_system(struct entry *entry) {
   entry->tree =
       CALL(fsmount, context, FSMOUNT_CLOEXEC, entry->options.flags.attr_set);
   if (entry->tree < 0) {
-    fail("fsmount", type);
+    int error = errno;
+    complain("fsmount", type);
+    explain_type(error, type);
+    _exit(FAILED);
   }
   close_fd(context);
   return true;
@@ -303,6 +343,22 @@ static int open_userns(const char *idmap) {
   return fd;
 }
 
+/* The type of the file system that ENTRY mounts. */
+static const char *type_of(const struct entry *entry) {
+  static struct mount mount;
+  const char *source = entry->fields.source;
+  int fd = inherited(source);
+
+  if (!(entry->options.what & (BIND | MOVE))) {
+    return entry->fields.type;
+  }
+  if (fd < 0) {
+    fd = *source == '/' ? CALL(openat, AT_FDCWD, source, O_PATH | O_CLOEXEC)
+                        : open_below(root, source, links);
+  }
+  return find_mount_of(fd, &mount) ? mount.type : "its file system";
+}
+
 /* Sets the flags of ENTRY on TREE. They are only added to those it has: a copy
  * must not be writable, or run setuid programs, where its original is not. */
 static void set_flags(const struct entry *entry, int tree) {
@@ -319,7 +375,11 @@ static void set_flags(const struct entry *entry, int tree) {
   }
   if ((flags.attr_set || flags.attr_clr) &&
       CALL(mount_setattr, tree, "", at, &flags, sizeof(flags)) < 0) {
-    fail("mount_setattr", entry->fields.target);
+    int error = errno;
+    complain("mount_setattr", entry->fields.target);
+    explain_flags(error, tree, flags.attr_clr, entry->options.idmap,
+                  type_of(entry));
+    _exit(FAILED);
   }
 }
 
@@ -353,22 +413,65 @@ static int open_target(const struct entry *entry) {
   return target;
 }
 
-/* Attaches TREE to the very directory or file that TARGET is. */
+/* Who may write to both sides can move a directory out of ROOT after it was
+ * walked to, and the mount goes with it (CVE-2018-15664). So the way up from
+ * the new mount has to come to ROOT, unless ROOT is a mount itself: off that
+ * nothing can be moved. */
+static void verify(const struct entry *entry) {
+  const char *at = entry->fields.target;
+  struct place here = {0}, last;
+  char up[2 * PATH_MAX] = "";
+  int tree = entry->tree;
+  size_t size, length = 0;
+
+  if (root_place.is_mount_point) {
+    return;
+  }
+  do {
+    last = here;
+    do {
+      memcpy(up + length, "../", 4);
+      length += 3;
+      at = component(at, &size) + size;
+    } while (!links && !is_root(at));
+    if (!look_at(tree, up, &here) || same(&here, &root_place)) {
+      return;
+    }
+  } while (!same(&here, &last));
+  if (CALL(fchdir, tree) < 0 || CALL(umount2, ".", MNT_DETACH) < 0) {
+    warn("%sumount %s", position, entry->fields.target);
+  }
+  errx(FAILED, "%s%s was moved out of ROOT meanwhile", position,
+       entry->fields.target);
+}
+
+/* Attaches what ENTRY mounts to the very directory or file TARGET. */
 static void attach(const struct entry *entry, int target) {
   int tree = entry->tree;
+  bool covers = is_root(entry->fields.target);
 
+  if (links) {
+    struct place place;
+    covers = look_at(target, "", &place) && same(&place, &root_place);
+  }
   if (CALL(move_mount, tree, "", target, "",
            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
-    fail("move_mount", entry->fields.target);
+    int error = errno;
+    complain("move_mount", entry->fields.target);
+    explain_attach(error, tree, target);
+    _exit(FAILED);
+  }
+
+  /* What is below "/" in later lines is below the new mount. The descriptor of
+   * the old ROOT leads to what it covers. */
+
+  if (covers) {
+    root = tree;
+    look_at(root, "", &root_place);
+  } else {
+    verify(entry);
   }
   propagate(entry, tree);
-
-  /* What is now below is below the new mount. The descriptor of the old ROOT
-   * leads to what it covers. */
-
-  if (is_root(entry->fields.target)) {
-    root = tree;
-  }
 }
 
 /* Changes what is mounted on the target. */
@@ -457,7 +560,9 @@ static void carry_out(struct entry *entry) {
     }
   }
   attach(entry, target);
-  close_fd(target);
+  if (entry->line) {
+    close_fd(target);
+  }
 }
 
 /* Unmounts what is on TARGET. ROOT_PATH is the administrator's, so a path. */
@@ -553,6 +658,7 @@ int main(int argc, char **argv) {
   if (root < 0) {
     err(FAILED, "open %s", root_path);
   }
+  look_at(root, "", &root_place);
   if (target) {
     unmount(path, target);
   }

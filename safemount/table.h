@@ -5,6 +5,21 @@
 
 #include "../pivot/step.h"
 
+/* What every message about a line begins with: "line N: ", or nothing. */
+static char position[32];
+
+static inline void set_position(unsigned long number) {
+  struct line line = {.length = 0};
+
+  if (number) {
+    put_string(&line, "line ");
+    put_number(&line, number);
+    put_string(&line, ": ");
+  }
+  memcpy(position, line.text, line.length);
+  position[line.length] = '\0';
+}
+
 struct fields {
   char *source, *target, *type, *options; /* type, options may be "" */
 };

@@ -8,6 +8,7 @@
 #define USERNS_H
 
 #include "../idmap/words.h"
+#include "table.h"
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <sys/vfs.h>
@@ -39,21 +40,22 @@ static inline void write_ids(int proc, const char *path,
   struct line text;
 
   if (fd < 0) {
-    err(FAILED, "open /proc/%s", path);
+    err(FAILED, "%sopen /proc/%s", position, path);
   }
   text.length = 0;
   put_map(&text, map, false);
   if (text.length > MOST_TEXT) {
-    errx(FAILED, "idmap=: longer than the kernel reads, 4095 bytes");
+    errx(FAILED, "%sidmap=: longer than the kernel reads, 4095 bytes",
+         position);
   }
   if (CALL(write, fd, &text.text, text.length) != (long)text.length) {
-    err(FAILED, "write /proc/%s", path);
+    err(FAILED, "%swrite /proc/%s", position, path);
   }
   close_fd(fd);
   fd = CALL(openat, proc, path, O_RDONLY | O_CLOEXEC);
   read_map(fd, &written);
   if (!same_map(&written, map)) {
-    errx(FAILED, "/proc/%s is not the map that was written", path);
+    errx(FAILED, "%s/proc/%s is not the map that was written", position, path);
   }
   close_fd(fd);
 }
@@ -80,11 +82,12 @@ static inline int open_own_proc(void) {
 
   if (proc < 0 || CALL(fstatfs, proc, &fs) < 0 ||
       fs.f_type != PROC_SUPER_MAGIC) {
-    errx(FAILED, "idmap= needs /proc, which is not a procfs");
+    errx(FAILED, "%sidmap= needs /proc, which is not a procfs", position);
   }
   if (CALL(readlinkat, proc, "self", &self, sizeof(self) - 1) < 0 ||
       !number(self, INT_MAX, &pid) || (long)pid != CALL(getpid)) {
-    errx(FAILED, "idmap= needs /proc, which is another PID namespace's");
+    errx(FAILED, "%sidmap= needs /proc, which is another PID namespace's",
+         position);
   }
   return proc;
 }
@@ -96,7 +99,7 @@ static inline int make_userns(const struct map *map) {
   char path[32];
 
   if (CALL(pipe2, &pair, O_CLOEXEC) < 0) {
-    err(FAILED, "pipe2");
+    err(FAILED, "%spipe2", position);
   }
 
   /* Without SIGCHLD, which may be ignored or handled by who called us; the end
@@ -105,7 +108,7 @@ static inline int make_userns(const struct map *map) {
   long pid = CALL(clone, CLONE_NEWUSER, 0, 0, 0, 0);
 
   if (pid < 0) {
-    err(FAILED, "clone CLONE_NEWUSER");
+    err(FAILED, "%sclone CLONE_NEWUSER", position);
   }
   if (pid == 0) {
     CALL(close, pair[1]);
@@ -121,7 +124,7 @@ static inline int make_userns(const struct map *map) {
   int userns = CALL(openat, proc, path, O_RDONLY | O_CLOEXEC);
 
   if (userns < 0) {
-    err(FAILED, "open /proc/%s", path);
+    err(FAILED, "%sopen /proc/%s", position, path);
   }
   close_fd(pair[0]);
   close_fd(pair[1]);
