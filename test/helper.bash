@@ -1,13 +1,22 @@
 # helper.bash: what the tests share.
-# shellcheck disable=SC2154 # bats sets status and output
+# shellcheck disable=SC2034 # status, output and lines are for the tests
 
 top=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 PATH=$top/pivot:$top/seal:$top/nsjoin:$top/idmap:$top/safemount:$top/scripts:$top/test:$PATH
 
-# try COMMAND...: as bats' run, but nothing may hang, and a failed test shows
-# what was run and what came of it.
+# try COMMAND...: as bats' run, but nothing may hang, 127 is a status like any
+# other, and a failed test shows what was run and what came of it. COMMAND has
+# no descriptors but 0 to 2.
 try() {
-  run timeout -k 5 "${TRY_SECONDS:-60}" "$@"
+  local limit=(timeout -k 5 "${TRY_SECONDS:-60}")
+  if declare -F "$1" >/dev/null; then
+    export -f "${1?}"
+    # shellcheck disable=SC2016 # the inner shell expands it
+    limit+=(bash -c '"$@"' bash)
+  fi
+  status=0
+  output=$("${limit[@]}" "$@" 2>&1 3>&- 4>&-) || status=$?
+  mapfile -t lines <<<"$output"
   printf '$ %s\n%s\n[%s]\n' "$*" "$output" "$status"
 }
 

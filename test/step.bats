@@ -1,0 +1,207 @@
+#!/usr/bin/env bats
+# What makes a program a step: each rule, tried on each of the five tools.
+
+load helper
+
+tools=(pivot seal nsjoin idmap safemount)
+
+setup() {
+  mkdir "$BATS_TEST_TMPDIR"/{source,target}
+}
+
+# step TOOL [OPTION]... -- PROG [ARG]...: that tool doing a harmless step, in a
+# mount namespace of its own, and then PROG.
+step() {
+  local tool=$1 options=() operands=()
+  shift
+  while [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  case $tool in
+    pivot) operands=(/) ;;
+    nsjoin) operands=(-n net "$$") ;;
+    idmap) operands=(-u all -g all) ;;
+    safemount) operands=(-o bind "$BATS_TEST_TMPDIR/source" "$BATS_TEST_TMPDIR/target") ;;
+  esac
+  try unshare --mount "$tool" "${options[@]}" "${operands[@]}" "$@"
+}
+
+# shellcheck disable=SC2154 # helper.bash sets top
+@test "each tool is a static position-independent program, hardened, and small" {
+  local total=0 size tool
+  for tool in "${tools[@]}"; do
+    size=$(stat -c %s "$top/$tool/$tool")
+    total=$((total + size))
+    run readelf -hlWd "$top/$tool/$tool"
+    [[ $output == *"DYN (Position-Independent Executable file)"* ]]
+    [[ $output != *INTERP* && $output != *NEEDED* ]]
+    [[ $output == *GNU_RELRO* && $output == *BIND_NOW* ]]
+    [[ $output =~ GNU_STACK.*RW\ +0x ]]
+    echo "$tool: $size bytes"
+    case $tool in
+      pivot | seal) ((size <= 24576)) ;;
+      *) ((size <= 40960)) ;;
+    esac
+  done
+  echo "all: $total bytes"
+  ((total <= 131072))
+}
+
+@test "-h and --help print the usage on standard output, -V and --version the version" {
+  local tool option
+  for tool in "${tools[@]}"; do
+    for option in -h --help; do
+      try "$tool" "$option" 2>/dev/null
+      [ "$status" -eq 0 ]
+      [[ $output == "usage: $tool ["* ]]
+    done
+    for option in -V --version; do
+      try "$tool" "$option" 2>/dev/null
+      [ "$status" -eq 0 ]
+      [[ $output =~ ^$tool\ [0-9]+\.[0-9]+$ ]]
+    done
+    # shellcheck disable=SC2016 # for that bash
+    try bash -c '"$1" -h >/dev/full' bash "$tool"
+    [ "$status" -eq 125 ]
+  done
+}
+
+@test "wrong usage is 64, with the reason and the usage on standard error" {
+  local tool options
+  for tool in "${tools[@]}"; do
+    for options in -Z --nonsense -: '-vZ'; do
+      try bash -c '"$@" >/dev/null' bash "$tool" "$options" x y
+      [ "$status" -eq 64 ]
+      [[ ${lines[0]} == "$tool: unknown option "* ]]
+      [[ ${lines[1]} == "usage: $tool ["* ]]
+      try bash -c '"$@" 2>/dev/null' bash "$tool" "$options" x y
+      [ "$output" = "" ]
+    done
+  done
+  for tool in 'pivot -k' 'seal -a' 'nsjoin -n' 'idmap -u' 'safemount -o'; do
+    # shellcheck disable=SC2086 # a tool and its option
+    try $tool
+    [ "$status" -eq 64 ]
+    [[ ${lines[0]} == *" needs an argument" ]]
+  done
+  for tool in pivot seal nsjoin safemount; do
+    try "$tool"
+    [ "$status" -eq 64 ]
+  done
+}
+
+@test "PROG's status is the tool's: its own, 126 or 127, or its death by a signal" {
+  local tool
+  for tool in "${tools[@]}"; do
+    step "$tool" -- sh -c 'exit 7'
+    [ "$status" -eq 7 ]
+    # shellcheck disable=SC2016 # for that sh
+    step "$tool" -- sh -c 'kill -TERM $$'
+    [ "$status" -eq 143 ]
+    step "$tool" -- /etc/passwd
+    [ "$status" -eq 126 ]
+    [[ $output == "$tool: "*": Permission denied" ]]
+    step "$tool" -- /etc
+    [ "$status" -eq 126 ]
+    step "$tool" -- no-such-program
+    [ "$status" -eq 127 ]
+    [[ $output == "$tool: "*": No such file or directory" ]]
+    step "$tool" -- /no/such/program
+    [ "$status" -eq 127 ]
+    step "$tool" -- ''
+    [ "$status" -eq 127 ]
+  done
+}
+
+@test "options end at the first operand, and at --" {
+  local tool
+  for tool in "${tools[@]}"; do
+    step "$tool" -- echo -h -Z --help
+    [ "$output" = "-h -Z --help" ]
+  done
+  try seal -- echo -V
+  [ "$output" = "-V" ]
+  try idmap -u all -g all -- echo -V
+  [ "$output" = "-V" ]
+}
+
+@test "arguments, environment, descriptors and umask reach PROG as they were" {
+  local tool expected
+  for tool in "${tools[@]}"; do
+    # shellcheck disable=SC2016 # for that sh
+    step "$tool" -- env -i A=b "$BASH" -c 'printf "%s|" "$@"' bash 'x y' '' $'\n' '*'
+    [ "$output" = $'x y||\n|*|' ]
+    PROBE=value step "$tool" -- printenv PROBE
+    [ "$output" = value ]
+    umask 027
+    step "$tool" -- sh -c umask
+    [ "$output" = 0027 ]
+    umask 022
+    try ls /proc/self/fd
+    [ "$tool" != pivot ] || output=$'0\n1\n2\n3'
+    expected=$output
+    step "$tool" -- ls /proc/self/fd
+    [ "$output" = "$expected" ]
+  done
+}
+
+@test "closed descriptors 0 to 2 stay closed for PROG, and no step lands on one" {
+  local tool closed seen=$BATS_TEST_TMPDIR/seen
+  for tool in "${tools[@]}"; do
+    for closed in '0<&-' '1>&-' '2>&-' '0<&- 1>&-' '0<&- 2>&-' '1>&- 2>&-' '0<&- 1>&- 2>&-'; do
+      case $tool in
+        pivot) set -- pivot / ;;
+        seal) set -- seal ;;
+        nsjoin) set -- nsjoin -n net $$ ;;
+        idmap) set -- idmap -u all -g all ;;
+        safemount) set -- safemount -o bind "$BATS_TEST_TMPDIR/source" "$BATS_TEST_TMPDIR/target" ;;
+      esac
+      # shellcheck disable=SC2016 # for the inner shells
+      try unshare --mount bash -c '
+        seen=$1; shift
+        exec {out}>"$seen.control" {err}>"$seen"
+        bash -c "for i in 0 1 2; do [ -e /proc/self/fd/\$i ] && echo \$i; done >$seen.control" '"$closed"'
+        "$@" bash -c "for i in 0 1 2; do [ -e /proc/self/fd/\$i ] && echo \$i; done >$seen" '"$closed" bash "$seen" "$@"
+      [ "$status" -le 1 ]
+      diff "$seen.control" "$seen"
+    done
+  done
+}
+
+@test "a setuid or setgid tool refuses to run for whom it would be a gain" {
+  local tool mode dir=$BATS_TEST_TMPDIR/bin
+  make_user alice
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$BATS_TEST_TMPDIR"
+  mkdir "$dir"
+  for tool in "${tools[@]}"; do
+    for mode in 4755 2755; do
+      cp "$top/$tool/$tool" "$dir/$tool"
+      chmod "$mode" "$dir/$tool"
+      try as_user alice "$dir/$tool" -h
+      [ "$status" -eq 125 ]
+      [[ $output == "$tool: refuses to run setuid or setgid" ]]
+    done
+  done
+}
+
+@test "-v shows every system call of the step, in order and before it is made" {
+  local tool shown=$BATS_TEST_TMPDIR/shown log=$BATS_TEST_TMPDIR/log
+  for tool in "${tools[@]}"; do
+    case $tool in
+      pivot) set -- pivot -v / /bin/true ;;
+      seal) set -- seal -v /bin/true ;;
+      nsjoin) set -- nsjoin -v -n net $$ /bin/true ;;
+      idmap) set -- idmap -v -K -n mnt /bin/true ;;
+      safemount) set -- safemount -v -o bind "$BATS_TEST_TMPDIR/source" "$BATS_TEST_TMPDIR/target" /bin/true ;;
+    esac
+    unshare --mount strace -qq -o "$log" -- "$@" 2>"$shown"
+    sed -i 's/^+ \([a-z0-9_]*\)(.*/\1/; s/execvp/execve/' "$shown"
+    # libc's start, the look at 0 to 2 before the options are read, the messages
+    # themselves, and /bin/true are not the step.
+    sed -n '2,/^exec/s/^\([a-z0-9_]*\)(\(.*\)/\1 \2/p' "$log" |
+      grep -vE '^(arch_prctl|set_tid_address) |^ppoll \[\{fd=0|^write 2,' |
+      sed 's/ .*//' | diff - "$shown"
+  done
+}
