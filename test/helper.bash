@@ -91,3 +91,28 @@ fail() {
   printf '%s\n' "$@" >&2
   return 1
 }
+
+# debian_tar: the path of a Debian tree (mmdebstrap's minbase) in a tar, made
+# once. Its devices are left out: a user cannot make them.
+debian_tar() {
+  local tar=$top/test/cache/minbase.tar
+  mkdir -p "${tar%/*}"
+  if [[ ! -e $tar ]]; then
+    mmdebstrap --quiet --variant=minbase bookworm "${tar%.tar}.new.tar" >&2
+    tar --delete --wildcards -f "${tar%.tar}.new.tar" './dev/?*'
+    mv "${tar%.tar}.new.tar" "$tar"
+  fi
+  echo "$tar"
+}
+
+# wait_for COMMAND...: until it succeeds, for at most ten seconds.
+wait_for() {
+  local tries=0
+  until "$@" >/dev/null 2>&1; do
+    if ((++tries > 100)); then
+      fail "never came true: $*"
+      return
+    fi
+    sleep 0.1
+  done
+}

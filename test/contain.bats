@@ -1,0 +1,291 @@
+#!/usr/bin/env bats
+# contain, inject, isolate, pseudo: a real Debian in each way to run one, and
+# nothing of it left behind.
+#
+# shellcheck disable=SC2016 # what stands in single quotes is for another shell
+# shellcheck disable=SC2086 # "as_user bare" is two words
+
+load helper
+
+# What a container must leave as it found it. Its PID namespace is the tests'.
+host_state() {
+  cat /proc/self/mountinfo /proc/sys/kernel/hostname
+  find /sys/fs/cgroup -maxdepth 3 -type d | sort
+  ls /
+}
+
+processes() {
+  local status
+  for status in /proc/[0-9]*/status; do
+    sed -n 's/^Name:\t//p' "$status" 2>/dev/null
+  done | grep -cxE 'idmap|safemount|pivot|sleep|nsjoin' || true
+}
+
+setup_file() {
+  trees=$(mktemp -d "$BATS_FILE_TMPDIR/XXXXXX")
+  export trees
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$trees"
+  make_user alice 300000:65536
+  make_user bare
+
+  mkdir -m 700 "$trees/closed"
+  mkdir "$trees/closed/debian"
+  tar -C "$trees/closed/debian" --numeric-owner -xpf "$(debian_tar)"
+
+  mkdir "$trees/alice"
+  chown alice: "$trees/alice"
+  as_user alice pseudo mkdir "$trees/alice/debian"
+  as_user alice pseudo tar -C "$trees/alice/debian" --numeric-owner -xpf - <"$(debian_tar)"
+}
+
+setup() {
+  host_state >"$BATS_TEST_TMPDIR/before"
+}
+
+teardown() {
+  host_state | diff "$BATS_TEST_TMPDIR/before" -
+  wait_for eval '(($(processes) == 0))'
+}
+
+# in_root, in_alice, in_host CMD...: in root's shifted tree, in the tree that
+# alice unpacked, and in the host's own.
+in_root() {
+  contain -s "$trees/closed/debian" "$@" </dev/null
+}
+
+in_alice() {
+  as_user alice contain "$trees/alice/debian" "$@" </dev/null
+}
+
+in_host() {
+  contain / "$@" </dev/null
+}
+
+ways=(in_root in_alice in_host)
+
+@test "a container has ids, processes, a name and a network of its own" {
+  local way
+  for way in "${ways[@]}"; do
+    try "$way" /bin/sh -c 'id; echo $$; cd /proc; set -- [0-9]*; echo "$@"
+      cat sys/kernel/hostname; sed -n "s/^ *\([^ ]*\):.*/\1/p" net/dev; cat uptime >/dev/null'
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "uid=0(root) gid=0(root) groups=0(root)" ]
+    [ "${lines[1]}" = 1 ]
+    [ "${lines[2]}" = 1 ]
+    [ "${lines[3]}" = "$([[ $way == in_host ]] && echo contain || echo debian)" ]
+    [ "${lines[4]}" = lo ]
+    [ "${#lines[@]}" -eq 5 ]
+  done
+}
+
+@test "all eight namespaces are new" {
+  local way name
+  for way in "${ways[@]}"; do
+    try "$way" /bin/sh -c 'cd /proc/self/ns; for n in cgroup ipc mnt net pid time user uts; do readlink $n; done'
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 8 ]
+    for name in "${lines[@]}"; do
+      [ "$name" != "$(readlink "/proc/self/ns/${name%%:*}")" ]
+    done
+  done
+}
+
+@test "dpkg and apt work in a Debian tree" {
+  local way
+  for way in "${ways[@]}"; do
+    try "$way" dpkg --list
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -gt 80 ]
+    try "$way" apt-get --version
+    [ "$status" -eq 0 ]
+    [[ ${lines[0]} == "apt "* ]]
+    try "$way" dpkg --audit
+    [ "$status" -eq 0 ]
+  done
+}
+
+@test "files that it makes belong to its own ids, seen from the host" {
+  local make='touch /root/made && chown 33:42 /root/made && stat -c %u:%g /root/made'
+  try in_root /bin/sh -c "$make"
+  [ "$output" = 33:42 ]
+  [ "$(stat -c %u:%g "$trees/closed/debian/root/made")" = 33:42 ]
+  try in_alice /bin/sh -c "$make"
+  [ "$output" = 33:42 ]
+  # 0 is alice, and 1 the first of her delegated ids
+  [ "$(stat -c %u:%g "$trees/alice/debian/root/made")" = 300032:300041 ]
+  try in_host /bin/sh -c 'touch /tmp/made-by-contain && stat -c %u:%g /tmp/made-by-contain'
+  [ "$output" = 0:0 ]
+  [ "$(stat -c %u:%g /tmp/made-by-contain)" = 1879048192:1879048192 ]
+  rm /tmp/made-by-contain
+}
+
+@test "PROG's status comes out: its own, a signal's, 126 and 127" {
+  local way
+  for way in "${ways[@]}"; do
+    try "$way" /bin/sh -c 'exit 7'
+    [ "$status" -eq 7 ]
+    # PID 1 dies of no signal from inside, so the shell below it does.
+      try "$way" /bin/sh -c '/bin/sh -c "kill -9 \$\$"; exit $?'
+    [ "$status" -eq 137 ]
+    try "$way" no-such-command
+    [ "$status" -eq 127 ]
+    [[ $output == *"pivot: exec no-such-command: No such file or directory" ]]
+    try "$way" /etc/passwd
+    [ "$status" -eq 126 ]
+  done
+}
+
+@test "a signal that is sent to contain ends the container, and is its status" {
+  local way pid
+  for way in "${ways[@]}"; do
+    case $way in
+      in_root) contain -s "$trees/closed/debian" sleep 1000 </dev/null 3>&- & ;;
+      in_alice) as_user alice contain "$trees/alice/debian" sleep 1000 </dev/null 3>&- & ;;
+      in_host) contain / sleep 1000 </dev/null 3>&- & ;;
+    esac
+    pid=$!
+    wait_for pgrep -x sleep
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" -eq 143 ]
+    wait_for eval '! pgrep -x sleep'
+  done
+}
+
+@test "inject runs a command inside, by contain's PID and by that of a process there" {
+  local way pid inner target
+  for way in "${ways[@]}"; do
+    case $way in
+      in_root) contain -s "$trees/closed/debian" sleep 1000 </dev/null 3>&- & ;;
+      in_alice) as_user alice contain "$trees/alice/debian" sleep 1000 </dev/null 3>&- & ;;
+      in_host) contain / sleep 1000 </dev/null 3>&- & ;;
+    esac
+    pid=$!
+    wait_for pgrep -x sleep
+    inner=$(pgrep -x sleep)
+    for target in "$pid" "$inner"; do
+      try inject "$target" /bin/sh -c 'id -u; cat /proc/1/comm /proc/sys/kernel/hostname; for n in cgroup ipc mnt net pid time user uts; do readlink /proc/self/ns/$n; done' </dev/null
+      [ "$status" -eq 0 ]
+      [ "${lines[0]}" = 0 ]
+      [ "${lines[1]}" = sleep ]
+      [ "${lines[2]}" = "$([[ $way == in_host ]] && echo contain || echo debian)" ]
+      for name in "${lines[@]:3}"; do
+        [ "$name" = "$(readlink "/proc/$inner/ns/${name%%:*}")" ]
+      done
+      try inject "$target" /bin/sh -c 'exit 9' </dev/null
+      [ "$status" -eq 9 ]
+      try inject "$target" no-such-command </dev/null
+      [ "$status" -eq 127 ]
+    done
+    kill -TERM "$pid"
+    wait "$pid" || true
+  done
+}
+
+@test "isolate cannot reach out, and reaches itself, as root and as a user" {
+  local user
+  socat ABSTRACT-LISTEN:nsteps-probe,fork EXEC:'echo reached' 3>&- &
+  wait_for socat -u ABSTRACT-CONNECT:nsteps-probe -
+  for user in '' 'as_user bare'; do
+    try $user socat -u ABSTRACT-CONNECT:nsteps-probe -
+    [ "$output" = reached ]
+    try $user isolate socat -u ABSTRACT-CONNECT:nsteps-probe -
+    [ "$status" -ne 0 ]
+    [[ $output != *reached* ]]
+    try $user isolate id
+    [ "$output" = "$($user id)" ]
+    try $user isolate sh -c 'sed -n "s/^ *\([^ ]*\):.*/\1/p" /proc/net/dev
+      socat TCP-LISTEN:7777,bind=127.0.0.1 EXEC:"echo loopback" &
+      until socat -u TCP:127.0.0.1:7777 - 2>/dev/null; do sleep 0.1; done; wait'
+    [ "$status" -eq 0 ]
+    [ "$output" = $'lo\nloopback' ]
+  done
+  kill %1
+}
+
+@test "pseudo unpacks owners as a user, whose contain runs the result" {
+  [ "$(stat -c %U:%a "$trees/alice/debian")" = alice:755 ]
+  [ "$(stat -c %u "$trees/alice/debian/etc/shadow")" = "$(id -u alice)" ]
+  [ "$(stat -c %g "$trees/alice/debian/etc/shadow")" = 300041 ]
+  try in_alice stat -c %U:%G /etc/shadow /usr/bin/passwd
+  [ "$output" = $'root:shadow\nroot:root' ]
+  try as_user alice pseudo stat -c %u:%g "$trees/alice/debian/etc/shadow"
+  [ "$output" = 0:42 ]
+}
+
+@test "a DIR that is missing, a file, without proc or with a planted link is refused" {
+  local bad=$BATS_TEST_TMPDIR/bad plant
+  try contain "$bad" true
+  [ "$status" -eq 125 ]
+  [[ $output == "contain: $bad is no directory to enter" ]]
+  touch "$bad"
+  try contain "$bad" true
+  [ "$status" -eq 125 ]
+  rm "$bad"
+  small_root "$bad"
+  rmdir "$bad/proc"
+  try contain "$bad" true
+  [ "$status" -eq 125 ]
+  [[ $output == *"/proc"*"No such file or directory"* ]]
+  for plant in proc sys dev; do
+    small_root "$bad"
+    rmdir "$bad/$plant"
+    mkdir -p "$bad/tmp/target"
+    ln -s /tmp/target "$bad/$plant"
+    try contain "$bad" true
+    [ "$status" -eq 125 ]
+    [[ $output == *"/$plant"*"Too many levels of symbolic links"* ]]
+    rm "$bad/$plant"
+  done
+}
+
+@test "maps that are malformed, and ids that nobody delegated, are refused" {
+  local map
+  for map in 0:0 0:0:0 a:b:c 0:1000:1,0:2000:1 '0: 1:1' 0:4294967296:1; do
+    try contain -u "$map" / true
+    [ "$status" -eq 64 ]
+    [[ $output == idmap:* ]]
+  done
+  try as_user bare contain -u sub / true
+  [ "$status" -eq 125 ]
+  [[ $output == *"/etc/subuid"*"usermod --add-subuids"* ]]
+}
+
+@test "newuidmap that is missing or not setuid is an error, and nothing runs" {
+  alone "$trees" <<'END'
+    source test/helper.bash
+    mount --bind /usr/bin/true /usr/bin/newuidmap
+    ! as_user alice contain / echo ran </dev/null
+END
+  [[ $output != *ran* ]]
+}
+
+@test "where user namespaces are forbidden, contain says so and runs nothing" {
+  alone <<'END'
+    mount -t proc proc /proc
+    unshare --user --map-root-user --mount bash -c '
+      echo 0 >/proc/sys/user/max_user_namespaces
+      ! idmap -u root -g root -n mnt echo ran'
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *"max_user_namespaces is 0"* && $output != *ran* ]]
+}
+
+@test "where /proc is masked, a container's own proc is an error" {
+  alone <<'END'
+    mount -t tmpfs none /proc/sys/kernel
+    ! unshare --user --map-root-user --mount contain / echo ran </dev/null
+END
+  [ "$status" -eq 0 ]
+  [[ $output != *ran* ]]
+}
+
+@test "contain forks at most twice from bash, and execs once a step" {
+  local log=$BATS_TEST_TMPDIR/log
+  strace -f -qq -o "$log" -e trace=clone,clone3,fork,vfork,execve,execveat -- contain / true </dev/null 3>&-
+  bash_pid=$(sed -n '1s/ .*//p' "$log")
+  # until it becomes idmap
+  [ "$(sed -n "/\"[^\"]*idmap\", \"-n\"/q; /^$bash_pid .*\(clone\|fork\).*SIGCHLD/p" "$log" | wc -l)" -le 2 ]
+  [ "$(grep -cE 'execve\("[^"]*/(idmap|safemount|pivot)".* = 0$' "$log")" -le 7 ]
+}
