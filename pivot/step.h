@@ -34,7 +34,9 @@ static inline char **begin(int argc, char **argv) {
    * written as standard input, output or error. The closed ones are taken by
    * an end of a pipe that gives end of file, until exec closes it. */
 
-  CALL(ppoll, &standard, 3, &now, NULL, 0);
+  if (CALL(ppoll, &standard, 3, &now, NULL, 0) < 0) {
+    err(FAILED, "ppoll");
+  }
   if ((standard[0].revents | standard[1].revents | standard[2].revents) &
       POLLNVAL) {
     if (CALL(pipe2, &pair, O_CLOEXEC) < 0) {
@@ -42,8 +44,10 @@ static inline char **begin(int argc, char **argv) {
     }
     close_fd(pair[1]);
     do {
-      fd = CALL(fcntl, pair[0], F_DUPFD_CLOEXEC, 0);
-    } while (fd >= 0 && fd <= 2);
+      if ((fd = CALL(fcntl, pair[0], F_DUPFD_CLOEXEC, 0)) < 0) {
+        err(FAILED, "fcntl F_DUPFD_CLOEXEC");
+      }
+    } while (fd <= 2);
     close_fd(fd);
     if (pair[0] > 2) {
       close_fd(pair[0]);
