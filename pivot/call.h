@@ -4,6 +4,7 @@
 #define CALL_H
 
 #include "message.h"
+#include <fcntl.h>
 #include <stdbool.h>
 
 static bool verbose;
@@ -50,6 +51,8 @@ static inline void show_call(const struct site *site, const long *values) {
         put_char(&line, *text++);
       }
       put_string(&line, i < 0 ? "(" : "");
+    } else if (values[i] == AT_FDCWD) {
+      put_string(&line, "AT_FDCWD");
     } else if (!(site->strings >> i & 1)) {
       put_number(&line, values[i]);
     } else if (!values[i]) {
