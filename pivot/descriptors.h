@@ -7,8 +7,7 @@
 #ifndef DESCRIPTORS_H
 #define DESCRIPTORS_H
 
-#include "step.h"
-#include <linux/stat.h>
+#include "place.h"
 
 /* The range FIRST-LAST (or FIRST alone) at LIST, as in -k 3,5-7. Returns what
  * follows it and its comma, or NULL at the end of LIST. Exits on any other
@@ -51,11 +50,8 @@ static inline void close_others(const char *keep) {
 /* Exits if standard input, output or error is a directory: closed it cannot be,
  * and kept it must not be. */
 static inline void refuse_directories(void) {
-  struct statx st;
-
   for (int fd = 0; fd <= 2; fd++) {
-    if (CALL(statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 &&
-        S_ISDIR(st.stx_mode)) {
+    if (look(fd, "").is_directory) {
       errx(FAILED, "descriptor %ld is a directory: a way back", (long)fd);
     }
   }

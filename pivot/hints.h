@@ -1,6 +1,6 @@
 /* hints.h: why pivot_root(2) refused.
  *
- * One EINVAL of it has nine causes. Each is looked for here, and named only if
+ * One EINVAL of it has ten causes. Each is looked for here, and named only if
  * it was seen; then the reader knows what to change, and not what might be.
  */
 
@@ -10,42 +10,42 @@
 #include "mounts.h"
 #include <linux/capability.h>
 #include <linux/nsfs.h>
+#include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 
 /* Whether capability NUMBER is in the effective set of this process. */
 static inline bool capable(int capability) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2] = {{0}, {0}};
 
-  CALL(capget, &header, &data);
-  return data[capability / 32].effective >> capability % 32 & 1;
+  return CALL(capget, &header, &data) < 0 ||
+         data[capability / 32].effective >> capability % 32 & 1;
 }
 
-/* Whether a mount point named PATH is locked in its place. Unmounting what has
- * not expired and is in use is EBUSY, but before that, EINVAL if locked. */
-static inline bool is_locked(const char *path) {
-  int busy = CALL(openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
-  bool locked = CALL(umount2, path, MNT_EXPIRE) < 0 && errno == EINVAL;
+/* Whether going up from the directory BELOW comes to ABOVE. */
+static inline bool is_above(const struct place *above, int below) {
+  struct place here, up = look(below, "");
 
-  close_fd(busy);
-  return locked;
-}
-
-/* Whether ABOVE is found going up from the directory BELOW, or from ".". */
-static inline bool is_above(const struct place *above, const char *below) {
-  struct place here, last;
-
-  if (CALL(chdir, below) < 0) {
-    return false;
-  }
-  for (here = look("."); !same(&here, above); here = look(".")) {
-    last = here;
-    if (CALL(chdir, "..") < 0 || (here = look("."), same(&here, &last))) {
-      return false;
+  CALL(fchdir, below);
+  do {
+    here = up;
+    if (same(&here, above)) {
+      return true;
     }
-  }
-  return true;
+    go("..");
+    up = look(AT_FDCWD, ".");
+  } while (!same(&here, &up));
+  return false;
+}
+
+/* Whether the mount that FD is the root of is locked in its place. Unmounting
+ * what has not expired and is in use is EBUSY, but before that, EINVAL if it is
+ * locked. */
+static inline bool is_locked(int fd) {
+  CALL(fchdir, fd);
+  return CALL(umount2, ".", MNT_EXPIRE) < 0 && errno == EINVAL;
 }
 
 /* Whether the mount of PLACE, or if PARENT the one it is mounted on, is shared.
@@ -62,9 +62,12 @@ static inline const char *why_not_permitted(int proc) {
     return "CAP_SYS_ADMIN is missing; a user has it behind idmap -n "
            "mnt";
   }
-  int mnt = CALL(openat, proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  int mnt = open_namespace(proc);
   if (mnt >= 0 && CALL(ioctl, mnt, NS_GET_USERNS, 0) < 0 && errno == EPERM) {
     return "this mount namespace belongs to another user namespace";
+  }
+  if (CALL(prctl, PR_GET_SECCOMP) == SECCOMP_MODE_FILTER) {
+    return "this process has a seccomp filter";
   }
   return NULL;
 }
@@ -81,8 +84,7 @@ static inline const char *why_busy(const struct place *root,
   return NULL;
 }
 
-static inline const char *why_invalid(int proc, const char *new_path,
-                                      const char *old_path,
+static inline const char *why_invalid(int proc, int new_fd, int old_fd,
                                       const struct place *root,
                                       const struct place *new_root,
                                       const struct place *put_old) {
@@ -91,18 +93,23 @@ static inline const char *why_invalid(int proc, const char *new_path,
   if (!root->is_mount_point) {
     return "/ is not a mount point: a chroot";
   }
-  if (find_mount(proc, root->mount, &mount) &&
-      strcmp(mount.type, "rootfs") == 0) {
-    return "/ is the initramfs, which this kernel cannot pivot";
-  }
   if (!new_root->is_mount_point) {
     return "NEW-ROOT is not a mount point";
   }
-  if (proc >= 0 && !find_mount(proc, new_root->mount, &mount)) {
-    return "NEW-ROOT is not in this mount namespace";
+
+  /* From a chroot, the mount that it is on cannot be seen. */
+
+  if (proc < 0 || !go_to_namespace_root(proc)) {
+    return NULL;
   }
-  if (is_shared(proc, new_root, false)) {
-    return "NEW-ROOT is a shared mount";
+  if (!find_mount(proc, root->mount, &mount)) {
+    return "/ is not in this mount namespace";
+  }
+  if (mount.parent == mount.id) {
+    return "/ is the initramfs, which this kernel cannot pivot";
+  }
+  if (!find_mount(proc, new_root->mount, &mount)) {
+    return "NEW-ROOT is not in this mount namespace";
   }
   if (is_shared(proc, new_root, true)) {
     return "the parent mount of NEW-ROOT is shared";
@@ -110,33 +117,43 @@ static inline const char *why_invalid(int proc, const char *new_path,
   if (is_shared(proc, put_old, false)) {
     return "PUT-OLD is on a shared mount";
   }
-  if (is_locked(new_path)) {
-    return "NEW-ROOT is locked: a more privileged namespace mounted it";
+  if (is_shared(proc, root, true)) {
+    return "the parent mount of / is shared: a chroot";
   }
-  if (!is_above(new_root, old_path)) {
+  if (!is_above(new_root, old_fd)) {
     return "PUT-OLD is not below NEW-ROOT";
+  }
+  if (!is_above(root, new_fd)) {
+    return "NEW-ROOT is not below /";
+  }
+  if (is_locked(new_fd)) {
+    return "NEW-ROOT is locked: a more privileged namespace mounted it";
   }
   return NULL;
 }
 
-/* Prints the cause of ERROR, which pivot_root(NEW_PATH, OLD_PATH) returned, if
- * it can be seen. Changes the working directory. */
-static inline void explain(int error, const char *new_path,
-                           const char *old_path) {
-  struct place root = look("/"), new_root = look(new_path);
-  struct place put_old = look(old_path);
-  int proc = open_proc();
+/* Prints the cause of errno, which pivot_root(NEW_PATH, OLD_PATH) returned, if
+ * it can be seen. Changes the root and the working directory. */
+static inline void explain(const char *new_path, const char *old_path) {
+  int error = errno, proc = open_proc();
+  int new_fd = open_directory(new_path), old_fd = open_directory(old_path);
   const char *why = NULL;
 
   if (error == EPERM) {
     why = why_not_permitted(proc);
-  } else if (error == EBUSY) {
-    why = why_busy(&root, &new_root, &put_old);
-  } else if (error == ENOTDIR) {
-    why = new_root.is_directory ? "PUT-OLD is not a directory"
-                                : "NEW-ROOT is not a directory";
-  } else if (error == EINVAL) {
-    why = why_invalid(proc, new_path, old_path, &root, &new_root, &put_old);
+  } else if (new_fd < 0 || old_fd < 0) {
+    if (error == ENOTDIR) {
+      why = new_fd < 0 ? "NEW-ROOT is not a directory"
+                       : "PUT-OLD is not a directory";
+    }
+  } else {
+    struct place root = look(AT_FDCWD, "/"), new_root = look(new_fd, "");
+    struct place put_old = look(old_fd, "");
+    if (error == EBUSY) {
+      why = why_busy(&root, &new_root, &put_old);
+    } else if (error == EINVAL) {
+      why = why_invalid(proc, new_fd, old_fd, &root, &new_root, &put_old);
+    }
   }
   if (why) {
     warnx("hint: %s", why);

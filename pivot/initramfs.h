@@ -14,15 +14,44 @@
 #include "mounts.h"
 #include <sys/mount.h>
 
-/* Whether / is the initramfs. The type of its file system is ramfs or tmpfs to
- * statfs(2), as many a container's; only the mount table calls it rootfs. */
+/* Whether the mount ROOT, which is /, is the initramfs. To statfs(2) its file
+ * system is a ramfs or tmpfs, as many a container's; only the mount table calls
+ * it rootfs. */
 static inline bool on_initramfs(int proc, unsigned long root) {
   struct statfs fs;
   struct mount mount;
 
-  return CALL(statfs, "/", &fs) == 0 &&
-         (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC) &&
+  if (CALL(statfs, "/", &fs) < 0) {
+    err(FAILED, "statfs /");
+  }
+  return (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC) &&
          find_mount(proc, root, &mount) && strcmp(mount.type, "rootfs") == 0;
+}
+
+/* Exits if anything mounted but ROOT is of the initramfs as well: a bind of it,
+ * in the new root perhaps. Freeing the files would empty that too. */
+static inline void refuse_copies(int proc, unsigned long root) {
+  struct table table;
+  struct mount mount;
+
+  if (CALL(getpid) != 1) {
+    errx(FAILED, "-f: only PID 1 may take the initramfs away");
+  }
+  open_table(&table, proc);
+  while (next_mount(&table, &mount)) {
+    if (mount.id != root && strcmp(mount.type, "rootfs") == 0) {
+      errx(FAILED, "-f: %s is in the initramfs", mount.point);
+    }
+  }
+}
+
+/* Moves what is mounted at FROM below DIRECTORY (or is DIRECTORY, if "") to TO.
+ */
+static inline void move(int directory, const char *from, const char *to) {
+  if (CALL(move_mount, directory, from, AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) <
+      0) {
+    err(FAILED, "move_mount %s", to);
+  }
 }
 
 /* Moves the kernel's file systems from OLD_ROOT to the working directory, where
@@ -31,16 +60,10 @@ static inline void bring_along(int old_root) {
   static const char names[][5] = {"dev", "proc", "sys", "run"};
 
   for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-    const char *name = names[i];
-    struct statx from, to;
-    if (CALL(statx, old_root, name, AT_SYMLINK_NOFOLLOW, 0, &from) < 0 ||
-        !(from.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
-        CALL(statx, AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &to) < 0 ||
-        !S_ISDIR(to.stx_mode) || to.stx_attributes & STATX_ATTR_MOUNT_ROOT) {
-      continue;
-    }
-    if (CALL(move_mount, old_root, name, AT_FDCWD, name, 0) < 0) {
-      err(FAILED, "move_mount /%s", name);
+    struct place from = look(old_root, names[i]);
+    struct place to = look(AT_FDCWD, names[i]);
+    if (from.is_mount_point && to.is_directory && !to.is_mount_point) {
+      move(old_root, names[i], names[i]);
     }
   }
 }
@@ -60,26 +83,34 @@ static inline void unescape(char *text) {
   *out = '\0';
 }
 
-/* Detaches what is mounted on the mount ROOT, but for KEPT. The table changes
- * with every mount that goes, so it is read from the start each time. */
+static inline void detach(const char *path) {
+  if (CALL(umount2, path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
+    err(FAILED, "umount %s", path);
+  }
+}
+
+/* Detaches what is mounted on the mount ROOT, but for KEPT. The last comes
+ * first, since it may hide others. Each that goes changes the table. */
 static inline void detach_others(int proc, unsigned long root,
                                  unsigned long kept) {
   struct table table;
   struct mount mount;
+  char last[sizeof(mount.point)];
 
-  while (open_table(&table, proc)) {
-    do {
-      if (!next_mount(&table, &mount)) {
-        return;
+  do {
+    last[0] = '\0';
+    open_table(&table, proc);
+    while (next_mount(&table, &mount)) {
+      if (mount.parent == root && mount.id != root && mount.id != kept) {
+        memcpy(last, mount.point, sizeof(last));
       }
-    } while (mount.parent != root || mount.id == root || mount.id == kept);
-    close_fd(table.fd);
-    unescape(mount.point);
-    const char *point = mount.point;
-    if (CALL(umount2, point, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
-      err(FAILED, "umount %s", point);
     }
-  }
+    close_fd(table.fd);
+    if (last[0]) {
+      unescape(last);
+      detach(last);
+    }
+  } while (last[0]);
 }
 
 /* Deletes what is in DIRECTORY, on the mount ROOT and no other. */
@@ -87,24 +118,20 @@ static inline void delete_files(int directory, const char *path,
                                 unsigned long root) {
   struct listing files;
   const char *name;
-  struct statx st;
 
   if (!open_listing(&files, directory, path)) {
     err(FAILED, "open %s", path);
   }
   while ((name = next_entry(&files))) {
-    if (CALL(statx, files.fd, name, AT_SYMLINK_NOFOLLOW,
-             STATX_TYPE | STATX_MNT_ID, &st) < 0) {
-      err(FAILED, "statx %s", name);
-    }
-    if (st.stx_mnt_id != root) {
+    struct place place = look(files.fd, name);
+    if (place.mount != root) {
       errx(FAILED, "%s is of another file system", name);
     }
-    int flags = S_ISDIR(st.stx_mode) ? AT_REMOVEDIR : 0;
-    if (flags) {
+    if (place.is_directory) {
       delete_files(files.fd, name, root);
     }
-    if (CALL(unlinkat, files.fd, name, flags) < 0) {
+    if (CALL(unlinkat, files.fd, name, place.is_directory ? AT_REMOVEDIR : 0) <
+        0) {
       err(FAILED, "unlink %s", name);
     }
   }

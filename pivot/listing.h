@@ -3,8 +3,11 @@
 #ifndef LISTING_H
 #define LISTING_H
 
-#include "step.h"
+#include "place.h"
 #include <dirent.h>
+
+/* musl's name for getdents, which to the kernel is an older call. */
+#undef getdents64
 
 struct listing {
   int fd;
@@ -16,8 +19,7 @@ struct listing {
 static inline bool open_listing(struct listing *listing, int directory,
                                 const char *path) {
   listing->next = listing->length = 0;
-  listing->fd = CALL(openat, directory, path,
-                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  listing->fd = open_file(directory, path);
   return listing->fd >= 0;
 }
 
@@ -30,7 +32,10 @@ static inline const char *next_entry(struct listing *listing) {
       listing->length = CALL(getdents64, listing->fd, &listing->entries,
                              sizeof(listing->entries));
       listing->next = 0;
-      if (listing->length <= 0) {
+      if (listing->length < 0) {
+        err(FAILED, "getdents64");
+      }
+      if (listing->length == 0) {
         close_fd(listing->fd);
         return NULL;
       }

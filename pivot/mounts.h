@@ -1,21 +1,17 @@
-/* mounts.h: the mount table, read through a procfs that is one.
- *
- * A path can lie about what is mounted where: names hold spaces and newlines,
- * mounts hide mounts. The kernel's numbers do not, so that is all we read.
- */
+/* mounts.h: the mount table, read through a procfs that is one. */
 
 #ifndef MOUNTS_H
 #define MOUNTS_H
 
-#include "step.h"
+#include "place.h"
 #include <linux/magic.h>
 #include <linux/mount.h>
-#include <linux/stat.h>
+#include <linux/sched.h>
 #include <sys/vfs.h>
 
 struct mount {
-  unsigned long id, parent; /* as in stx_mnt_id of statx(2) */
-  bool shared;
+  unsigned long id, parent; /* as in struct place */
+  bool shared, unbindable;
   char point[PATH_MAX]; /* as the table has it, with \ooo escapes */
   char type[16];        /* of its file system, cut to fit */
 };
@@ -26,38 +22,23 @@ struct table {
   ssize_t next, length;
 };
 
-/* Where a path leads. Two are the same directory if mount and inode are. */
-struct place {
-  unsigned long mount, inode;
-  bool is_mount_point, is_directory;
-};
-
-static inline struct place look(const char *path) {
-  struct statx st;
-
-  if (CALL(statx, AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO | STATX_MNT_ID,
-           &st) < 0) {
-    err(FAILED, "statx %s", path);
-  }
-  return (struct place){st.stx_mnt_id, st.stx_ino,
-                        st.stx_attributes & STATX_ATTR_MOUNT_ROOT,
-                        S_ISDIR(st.stx_mode)};
-}
-
-static inline bool same(const struct place *one, const struct place *other) {
-  return one->mount == other->mount && one->inode == other->inode;
-}
-
 /* A descriptor of /proc, if that is a procfs; otherwise of one that is mounted
  * nowhere, if we may make it; otherwise -1. Open it before pivot_root(2), and
  * files in it after: an open mountinfo goes empty when the root changes. */
 static inline int open_proc(void) {
   struct statfs fs;
-  int proc = CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int proc = open_directory("/proc");
 
-  if (proc >= 0 && CALL(fstatfs, proc, &fs) == 0 &&
-      fs.f_type == PROC_SUPER_MAGIC) {
-    return proc;
+  if (proc >= 0) {
+    if (CALL(fstatfs, proc, &fs) < 0) {
+      err(FAILED, "fstatfs /proc");
+    }
+    if (fs.f_type == PROC_SUPER_MAGIC) {
+      return proc;
+    }
+    close_fd(proc);
+  } else if (errno != ENOENT) {
+    err(FAILED, "open /proc");
   }
   proc = CALL(fsopen, "proc", FSOPEN_CLOEXEC);
   if (proc < 0 ||
@@ -67,12 +48,17 @@ static inline int open_proc(void) {
   return CALL(fsmount, proc, FSMOUNT_CLOEXEC, 0);
 }
 
-/* Starts to read the mount table of this process. False without one. */
+/* Starts to read the mount table of this process. False where PROC is none, or
+ * is of a PID namespace that this process is not in. */
 static inline bool open_table(struct table *table, int proc) {
+  if (proc < 0) {
+    return false;
+  }
   table->next = table->length = 0;
-  table->fd = proc < 0
-                  ? -1
-                  : CALL(openat, proc, "self/mountinfo", O_RDONLY | O_CLOEXEC);
+  table->fd = open_file(proc, "self/mountinfo");
+  if (table->fd < 0 && errno != ENOENT) {
+    err(FAILED, "open /proc/self/mountinfo");
+  }
   return table->fd >= 0;
 }
 
@@ -114,8 +100,9 @@ static inline bool next_mount(struct table *table, struct mount *mount) {
       memcpy(mount->point, word, sizeof(word));
     } else if (field > 5 && dash > field && strcmp(word, "-") == 0) {
       dash = field;
-    } else if (field > 5 && field < dash && word[0] == 's') {
-      mount->shared = true;
+    } else if (field > 5 && field < dash) {
+      mount->shared |= *word == 's';
+      mount->unbindable |= *word == 'u';
     } else if (field == dash + 1) {
       memcpy(mount->type, word, sizeof(mount->type) - 1);
     }
@@ -127,7 +114,7 @@ static inline bool next_mount(struct table *table, struct mount *mount) {
   return false;
 }
 
-/* The mount that statx(2) calls ID. False if the table cannot be read, or this
+/* The mount that a place calls ID. False if the table cannot be read, or this
  * process cannot reach that mount. */
 static inline bool find_mount(int proc, unsigned long id, struct mount *mount) {
   struct table table;
@@ -137,11 +124,21 @@ static inline bool find_mount(int proc, unsigned long id, struct mount *mount) {
     while (!found && next_mount(&table, mount)) {
       found = mount->id == id;
     }
-    if (found) {
-      close_fd(table.fd);
-    }
+    close_fd(table.fd);
   }
   return found;
+}
+
+static inline int open_namespace(int proc) {
+  return CALL(openat, proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+}
+
+/* Goes to the root of this mount namespace, whatever "/" is to this process: a
+ * chroot has no walls there. Needs CAP_SYS_CHROOT. */
+static inline bool go_to_namespace_root(int proc) {
+  int mnt = open_namespace(proc);
+
+  return mnt >= 0 && CALL(setns, mnt, CLONE_NEWNS) == 0;
 }
 
 #endif

@@ -18,17 +18,15 @@
 
 ABOUT("pivot", "[-fv] [-k LIST] [-o PUT-OLD] NEW-ROOT [PROG [ARG]...]\n");
 
-/* Go to NEW-ROOT: whatever then moves, "." stays the directory that was looked
- * at, and it is none of the old root. */
+/* Goes to NEW-ROOT: whatever then moves, "." stays the directory that was
+ * looked at, and it is none of the old root. */
 static struct place enter(const char *new_root) {
   char path[PATH_MAX];
 
   /* What has been mounted on "/" is not reached as "/", where every look-up
    * starts, but as its parent, where one arrives. */
 
-  if (CALL(chdir, strcmp(new_root, "/") ? new_root : "/..") < 0) {
-    err(FAILED, "chdir %s", new_root);
-  }
+  go(strcmp(new_root, "/") ? new_root : "/..");
 
   /* A "." or a link in /proc leads into a directory past what has been mounted
    * on it since. Its name leads to what everybody else sees there. */
@@ -39,16 +37,21 @@ static struct place enter(const char *new_root) {
   if (path[0] != '/') {
     errx(FAILED, "%s is not below /", new_root);
   }
-  struct place seen = look(path[1] ? path : "/.."), here = look(".");
+  struct place seen = look(AT_FDCWD, path[1] ? path : "/..");
+  struct place here = look(AT_FDCWD, ".");
   if (!same(&seen, &here)) {
     errx(FAILED, "%s is covered: something has been mounted on it", new_root);
   }
   return here;
 }
 
+static long pivot_root(const char *new_root, const char *put_old) {
+  return CALL(pivot_root, new_root, put_old);
+}
+
 _Noreturn static void fail(const char *call, const char *object) {
   warn("%s %s", call, object);
-  explain(errno, ".", ".");
+  explain(".", ".");
   _exit(FAILED);
 }
 
@@ -59,9 +62,9 @@ static void make_slave(const char *path, bool recursive) {
   }
 }
 
-/* Only a mount can become the root, and no mount that a more privileged
- * namespace locked in its place. A recursive copy of it is free. */
-static void bind_onto_itself(const char *new_root) {
+/* Only a mount can become the root, and none that is on a shared mount, or that
+ * a more privileged namespace locked in its place. A recursive copy is free. */
+static struct place bind_onto_itself(const char *new_root) {
   int tree = CALL(open_tree, AT_FDCWD, ".",
                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
@@ -73,44 +76,29 @@ static void bind_onto_itself(const char *new_root) {
    * this, it would appear in other namespaces. */
 
   make_slave("/", true);
+  move(tree, "", ".");
 
-  if (CALL(move_mount, tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
-      CALL(fchdir, tree) < 0) {
-    fail("move_mount", new_root);
+  /* "." is still what the copy now covers. */
+
+  if (CALL(fchdir, tree) < 0) {
+    err(FAILED, "fchdir");
   }
   make_slave(".", false);
+  return look(AT_FDCWD, ".");
 }
 
-/* Before Linux 7.0 nothing can take the place of the initramfs, so the new root
- * goes on top of it. What else is mounted there would stay for ever. */
-static void cover_initramfs(const char *new_root, int proc, int old_root,
-                            unsigned long old_id) {
-  bring_along(old_root);
-
-  if (CALL(mount, ".", "/", NULL, MS_MOVE, NULL) < 0) {
-    fail("mount --move", new_root);
-  }
-
-  /* Our own root is still the one below, and so are the paths of the table. */
-
-  detach_others(proc, old_id, look(".").mount);
-
-  if (CALL(chroot, ".") < 0) {
-    fail("chroot", new_root);
-  }
-}
-
-/* Puts "." in the place of the root, and detaches that. INITRAMFS is a
- * descriptor of the old root if it is the initramfs, otherwise -1. */
-static void pivot(const char *new_root, const struct place *here, int proc,
-                  int initramfs, unsigned long old_id, bool has_prog) {
-  bool bound = here->mount == old_id || !here->is_mount_point;
+/* Puts HERE, which is ".", in the place of the mount OLD_ID, the root, and
+ * detaches that. INITRAMFS is a descriptor of it if it is that, otherwise -1.
+ * Returns the number of the mount that is the root then. */
+static unsigned long pivot(const char *new_root, struct place here, int proc,
+                           int initramfs, unsigned long old_id, bool has_prog) {
+  bool bound = here.mount == old_id || !here.is_mount_point;
 
   /* What moves, or is unmounted, on a shared mount does so in all namespaces
    * that share it. pivot_root(2) refuses the first; the second is ours. */
 
   if (bound) {
-    bind_onto_itself(new_root);
+    here = bind_onto_itself(new_root);
   } else {
     make_slave("/", false);
     make_slave(".", false);
@@ -119,18 +107,27 @@ static void pivot(const char *new_root, const struct place *here, int proc,
   /* "." twice needs no directory for the old root, which is then stacked on the
    * new one: see NOTES of pivot_root(2). */
 
-  long failed = CALL(pivot_root, ".", ".");
+  long failed = pivot_root(".", ".");
+
+  if (failed && errno == EINVAL && !bound) {
+    here = bind_onto_itself(new_root);
+    failed = pivot_root(".", ".");
+  }
+
+  /* Before Linux 7.0 nothing can take the place of the initramfs: then the new
+   * root goes on top. What else is mounted there would stay for ever. */
 
   if (failed && errno == EINVAL && initramfs >= 0) {
     if (!has_prog) {
       errx(FAILED, "this kernel cannot pivot its initramfs: PROG is needed");
     }
-    cover_initramfs(new_root, proc, initramfs, old_id);
-    return;
-  }
-  if (failed && errno == EINVAL && !bound) {
-    bind_onto_itself(new_root);
-    failed = CALL(pivot_root, ".", ".");
+    bring_along(initramfs);
+    move(AT_FDCWD, ".", "/");
+    detach_others(proc, old_id, here.mount);
+    if (CALL(chroot, ".") < 0) {
+      err(FAILED, "chroot %s", new_root);
+    }
+    return here.mount;
   }
   if (failed) {
     fail("pivot_root", new_root);
@@ -143,49 +140,48 @@ static void pivot(const char *new_root, const struct place *here, int proc,
    * be cut off from the namespaces it came from before any of it goes. */
 
   make_slave("/..", true);
-
-  if (CALL(umount2, "/..", MNT_DETACH) < 0) {
-    fail("umount", "of the old root");
-  }
+  detach("/..");
+  return here.mount;
 }
 
-/* Nothing of the mount OLD_ID may be left, whatever the calls said. */
-static void verify(int proc, unsigned long old_id) {
-  unsigned long root_id = look(".").mount;
+/* Nothing of the mount OLD_ID may be left, whatever the calls said, and nothing
+ * may be around ROOT_ID. Leaves for "/". */
+static void verify(int proc, unsigned long root_id, unsigned long old_id) {
   struct table table;
   struct mount mount;
-  bool seen = false;
+  bool readable = open_table(&table, proc), seen = false;
 
-  /* A process whose directory is not the root itself would have been left
-   * behind by pivot_root(2), with a ".." that still leads up. */
+  /* In a chroot, pivot_root(2) exchanges its root alone, and there is still a
+   * way out of it to the rest. The namespace's own root has no outside. */
 
-  if (CALL(chdir, "/") < 0) {
-    err(FAILED, "chdir /");
-  }
-  if (look("/..").mount != root_id) {
-    errx(FAILED, "the old root is still mounted");
-  }
-  if (!open_table(&table, proc)) {
+  if (!readable) {
     warnx("mount table not checked: no /proc");
-    return;
+    go("/");
+  } else if (!go_to_namespace_root(proc)) {
+    err(FAILED, "setns to the root of the mount namespace");
   }
-  while (next_mount(&table, &mount)) {
-    if (mount.id == root_id) {
-      seen = true;
-    } else if (mount.id == old_id || mount.parent == old_id) {
+  struct place top = look(AT_FDCWD, "/..");
+  if (top.mount != root_id) {
+    errx(FAILED, top.mount == old_id
+                     ? "the old root is still mounted"
+                     : "/ was a chroot, and its outside is left");
+  }
+  while (readable && next_mount(&table, &mount)) {
+    seen |= mount.id == root_id;
+    if (mount.id != root_id && (mount.id == old_id || mount.parent == old_id)) {
       errx(FAILED, "%s of the old root is still mounted", mount.point);
     }
   }
-  if (!seen) {
+  if (readable && !seen) {
     errx(FAILED, "the mount table does not show the new root");
   }
 }
 
 /* Without PROG, says what the caller, who has the descriptors and the directory
- * that we had, can still reach the old root by. */
-static void report(int proc, int old_cwd) {
-  struct listing fds = {.fd = proc};
-  char path[PATH_MAX];
+ * CWD that we had, can still reach the old root by. */
+static void report(int proc, int cwd, const struct place *old_root) {
+  struct listing fds;
+  struct mount mount;
   const char *name;
   unsigned long fd;
 
@@ -194,50 +190,59 @@ static void report(int proc, int old_cwd) {
     return;
   }
   while ((name = next_entry(&fds))) {
-    if (number(name, INT_MAX, &fd) && (int)fd != fds.fd && (int)fd != proc &&
-        CALL(fchdir, fd) == 0 && CALL(getcwd, &path, sizeof(path)) > 0 &&
-        path[0] != '/') {
-      warnx((int)fd == old_cwd
-                ? "the working directory still reaches the old root"
-                : "descriptor %ld still reaches the old root",
-            (long)fd);
+    if (!number(name, INT_MAX, &fd) || (int)fd == fds.fd || (int)fd == proc) {
+      continue;
+    }
+    struct place place = look(fd, "");
+    if (!place.is_directory || find_mount(proc, place.mount, &mount)) {
+      continue;
+    }
+    if ((int)fd != cwd) {
+      warnx("descriptor %ld still reaches the old root", (long)fd);
+    } else if (!same(&place, old_root)) {
+
+      /* pivot_root(2) moved all processes that were in the root itself. */
+
+      warnx("the working directory still reaches the old root");
     }
   }
 }
 
-static void replace_root(const char *new_root, bool free_files, char **prog) {
-  int cwd = *prog
-                ? -1
-                : CALL(openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  int proc = open_proc(), initramfs = -1;
-  unsigned long old_id = look("/").mount;
+static void replace_root(const char *new_root, const char *keep,
+                         bool free_files, char **prog) {
+  int cwd = *prog ? -1 : open_directory("."), proc, initramfs = -1;
+  struct place old_root = look(AT_FDCWD, "/"), here = enter(new_root);
 
-  struct place here = enter(new_root);
-
-  if (on_initramfs(proc, old_id)) {
-    initramfs = CALL(openat, AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*prog) {
+    refuse_directories();
+    close_others(keep);
+  }
+  proc = open_proc();
+  if (on_initramfs(proc, old_root.mount)) {
+    initramfs = open_directory("/");
     if (initramfs < 0) {
       err(FAILED, "open /");
     }
   }
-  if (free_files && (initramfs < 0 || here.mount == old_id)) {
-    errx(FAILED,
-         initramfs < 0 ? "-f: / is not seen to be an initramfs"
-                       : "-f: %s is in the initramfs itself",
-         new_root);
+  if (free_files) {
+    if (initramfs < 0) {
+      errx(FAILED, "-f: / is not seen to be an initramfs");
+    }
+    if (here.mount == old_root.mount) {
+      errx(FAILED, "-f: %s is in the initramfs", new_root);
+    }
+    refuse_copies(proc, old_root.mount);
   }
 
-  pivot(new_root, &here, proc, initramfs, old_id, *prog);
-  verify(proc, old_id);
+  unsigned long root_id =
+      pivot(new_root, here, proc, initramfs, old_root.mount, *prog);
 
+  verify(proc, root_id, old_root.mount);
   if (free_files) {
-    if (strchr(*prog, '/') && CALL(faccessat, AT_FDCWD, *prog, X_OK) < 0) {
-      err(errno == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "exec %s", *prog);
-    }
-    delete_files(initramfs, ".", old_id);
+    delete_files(initramfs, ".", old_root.mount);
   }
   if (!*prog) {
-    report(proc, cwd);
+    report(proc, cwd, &old_root);
   }
 }
 
@@ -267,20 +272,14 @@ int main(int argc, char **argv) {
   }
 
   if (put_old) {
-    if (CALL(pivot_root, new_root, put_old) < 0) {
+    if (pivot_root(new_root, put_old) < 0) {
       warn("pivot_root %s %s", new_root, put_old);
-      explain(errno, new_root, put_old);
+      explain(new_root, put_old);
       return FAILED;
     }
-    if (CALL(chdir, "/") < 0) {
-      err(FAILED, "chdir /");
-    }
+    go("/");
   } else {
-    if (*argv) {
-      refuse_directories();
-      close_others(keep);
-    }
-    replace_root(new_root, free_files, argv);
+    replace_root(new_root, keep, free_files, argv);
   }
   if (*argv) {
     run(argv);

@@ -1,0 +1,55 @@
+/* place.h: where a path leads, in the kernel's numbers.
+ *
+ * A path can lie about what is mounted where: names hold spaces and newlines,
+ * mounts hide mounts. The numbers of a mount and of an inode do not.
+ */
+
+#ifndef PLACE_H
+#define PLACE_H
+
+#include "step.h"
+#include <linux/stat.h>
+
+struct place {
+  unsigned long mount, inode; /* 0, 0 where there is nothing */
+  bool is_mount_point, is_directory;
+};
+
+/* Where PATH below DIRECTORY leads, a link at its end not followed, or where
+ * DIRECTORY itself is if PATH is "". STATX_MNT_ID needs Linux 5.8. */
+static inline struct place look(int directory, const char *path) {
+  struct statx st;
+
+  if (CALL(statx, directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
+           STATX_TYPE | STATX_INO | STATX_MNT_ID, &st) < 0) {
+    if (errno != ENOENT) {
+      err(FAILED, "statx %s", path);
+    }
+    return (struct place){0};
+  }
+  return (struct place){st.stx_mnt_id, st.stx_ino,
+                        st.stx_attributes & STATX_ATTR_MOUNT_ROOT,
+                        S_ISDIR(st.stx_mode)};
+}
+
+/* Whether both are the same directory. */
+static inline bool same(const struct place *one, const struct place *other) {
+  return one->mount == other->mount && one->inode == other->inode;
+}
+
+static inline int open_directory(const char *path) {
+  return CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* For what is read, below DIRECTORY, and is not a link. */
+static inline int open_file(int directory, const char *path) {
+  return CALL(openat, directory, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static inline void go(const char *path) {
+  if (CALL(chdir, path) < 0) {
+    err(FAILED, "chdir %s", path);
+  }
+}
+
+#endif
