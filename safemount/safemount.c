@@ -66,6 +66,16 @@ _Noreturn static void reject(const char *object, const char *why) {
   errx(*position ? FAILED : USAGE, "%s%s: %s", position, object, why);
 }
 
+/* Whatever a path with ".." in it means, it is not simply below ROOT. */
+static void check_path(const char *path) {
+  if (!*path) {
+    errx(FAILED, "%san empty path", position);
+  }
+  if (has_dot_dot(path)) {
+    errx(FAILED, "%s%s: \"..\" is refused", position, path);
+  }
+}
+
 /* Looks where PATH, from the directory FD, leads. False if FD is none. */
 static bool look_at(int fd, const char *path, struct place *place) {
   struct statx st;
@@ -115,9 +125,7 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
       !number(fields->source + 3, INT_MAX, &none)) {
     reject(fields->source, "not a descriptor's number");
   }
-  if (!*target || has_dot_dot(target)) {
-    reject(target, "not a path below ROOT: it is empty or has \"..\" in it");
-  }
+  check_path(target);
   if (options->idmap && !strchr(options->idmap, '/') &&
       inherited(options->idmap) < 0 &&
       (wrong = parse_ranges(options->idmap, &map))) {
@@ -139,10 +147,8 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
     if (options->others_count) {
       reject(options->others, "not a word for a bind or move");
     }
-    if (!*fields->source ||
-        (*fields->source != '/' && has_dot_dot(fields->source))) {
-      reject(fields->source, "not a path below ROOT: it is empty or has \"..\" "
-                             "in it");
+    if (*fields->source != '/') {
+      check_path(fields->source);
     }
   } else if (options->what & BIND && options->others_count) {
     reject(options->others, "not a word for a bind");
@@ -570,9 +576,7 @@ static void unmount(const char *root_path, const char *target) {
   char resolved[PATH_MAX] = "/", path[PATH_MAX + 1], *name;
   int fd;
 
-  if (has_dot_dot(target) || !*target) {
-    reject(target, "not a path below ROOT: it is empty or has \"..\" in it");
-  }
+  check_path(target);
   if (links) {
     if (strlen(target) >= sizeof(resolved)) {
       errno = ENAMETOOLONG;

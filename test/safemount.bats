@@ -1,0 +1,319 @@
+#!/usr/bin/env bats
+# safemount: mounts below a directory, and what somebody inside it can do about
+# that.
+# shellcheck disable=SC2016,SC2317 # scripts of a shell inside; exported functions
+
+load helper
+bats_require_minimum_version 1.5.0
+
+setup() {
+  here=$BATS_TEST_TMPDIR
+  root=$here/root
+  mkdir -p "$root"/{dir/sub,proc,dev,sys} "$here"/{source,victim/sub}
+  touch "$here"/{source/mark,victim/kept,file} "$root/file"
+  export -f refuse mounts fields_of prepare_rows rows rows_with_links rows_inside outcome
+  export here root
+}
+
+# mounts: how many there are.
+mounts() {
+  local lines
+  mapfile -t lines </proc/self/mountinfo
+  echo ${#lines[@]}
+}
+
+# fields_of PATH: the flags of the mount on PATH, and behind a dash those of its
+# file system, as the kernel has them; of the last one if there are several.
+fields_of() {
+  awk -v path="$(realpath -- "$1")" '$5 == path {
+    line = $6; for (i = 7; $i != "-"; i++) line = line " " $i
+    found = line " - " $(i + 1) " " $(i + 3) } END { print found }' /proc/self/mountinfo
+}
+
+# --- Paths ------------------------------------------------------------------
+
+# Everything that somebody inside ROOT could have put there.
+prepare_rows() {
+  cd "$root"
+  n255=$(printf '%0255d' 0)
+  mkdir -p -- 'with space' $'new\nline' 'back\slash' "$n255" ... ..x 'a,b' dir/sub/deep locked '*' -dash
+  ln -s "$here/victim" absolute
+  ln -s / slash
+  ln -s ../victim relative
+  ln -s dir inside
+  ln -s /dir inside_absolute
+  ln -s .. up
+  ln -s . dot
+  ln -s dir/../dir detour
+  ln -s file to_file
+  ln -s "$here/victim/kept" to_kept
+  ln -s nowhere dangling
+  ln -s inside chain
+  ln -s chain chain2
+  ln -s loop2 loop1
+  ln -s loop1 loop2
+  ln -s self self
+  ln -s "$here/victim" dir/absolute
+  ln -s ../../victim dir/relative
+  ln -s ../inside dir/back
+  ln -s ../../../../../../../../.. dir/far_up
+  ln -s /up dir/sub/to_top
+  ln -s dir many1
+  for i in {2..41}; do ln -s many$((i - 1)) "many$i"; done
+  ln -s "dir/$(printf '%04000d' 0)" too_long
+  mkfifo fifo
+  mknod device c 1 3
+  mknod disk b 7 99
+  socat -u UNIX-LISTEN:socket,fork /dev/null 3>&- &
+  until [ -S socket ]; do :; done
+  kill -9 %1
+  mount -t proc proc proc
+  deep=$(printf 'd/%.0s' {1..200})
+  mkdir -p "$deep"
+  pad() { # pad BYTES: ./ and ./ and dir, so many bytes long
+    printf './%.0s' $(seq $((($1 - 3) / 2)))
+    (($1 % 2)) || printf /
+    printf dir
+  }
+  p4095=$(pad 4095) p4096=$(pad 4096) p5000=$(pad 5000)
+  cd /
+  exec 9<"$here/victim"
+}
+
+# Each row: the source (d directory, f file), where the mount has to be ("-" for
+# nowhere), the target.
+rows() {
+  row d dir dir
+  row d dir /dir
+  row d dir //dir
+  row d dir dir/
+  row d dir ./dir
+  row d dir dir/.
+  row d dir .//dir//.//
+  row d dir/sub dir/sub
+  row d dir/sub /dir/./sub
+  row d dir/sub/deep dir/sub/deep
+  row d . /
+  row d . .
+  row d . ./
+  row d . //.//
+  row d 'with space' 'with space'
+  row d $'new\nline' $'new\nline'
+  row d 'back\slash' 'back\slash'
+  row d "$n255" "$n255"
+  row d ... ...
+  row d ..x ..x
+  row d 'a,b' 'a,b'
+  row d '*' '*'
+  row d -dash /-dash
+  row d "$deep" "$deep"
+  row d dir "$p4095"
+  row f file file
+  row f file /file
+  row f fifo fifo
+  row f socket socket
+  row f device device
+  row f disk disk
+  row d - "$p4096"
+  row d - "$p5000"
+  row d - "${n255}0"
+  row d - ''
+  row d - ..
+  row d - ../victim
+  row d - /../victim
+  row d - dir/..
+  row d - dir/../dir
+  row d - dir/../../victim
+  row d - ./..
+  row d - dir/sub/../..
+  row d - "dir/../../../../../../../../$here/victim"
+  row d - missing
+  row d - missing/dir
+  row d - dir/missing
+  row d - file
+  row d - file/
+  row d - file/dir
+  row d - file/.
+  row d - fifo
+  row d - fifo/
+  row d - socket/x
+  row d - device
+  row f - dir
+  row f - /
+  row f - file/
+  row f - missing
+  rows_with_links
+}
+
+# Those with a link in them, none of which is followed.
+rows_with_links() {
+  row d - absolute
+  row d - /absolute
+  row d - absolute/
+  row d - absolute/.
+  row d - absolute/sub
+  row d - relative
+  row d - relative/sub
+  row d - inside
+  row d - inside/sub
+  row d - inside_absolute
+  row d - slash
+  row d - "slash/$here/victim"
+  row d - up
+  row d - up/victim
+  row d - dot
+  row d - dot/dir
+  row d - detour
+  row d - dangling
+  row d - dangling/x
+  row d - chain
+  row d - chain2/sub
+  row d - loop1
+  row d - loop1/x
+  row d - self
+  row d - dir/absolute
+  row d - dir/relative/sub
+  row d - dir/back
+  row d - dir/far_up
+  row d - too_long
+  row f - to_file
+  row f - to_kept
+  row f - dangling
+  row d - proc/self
+  row d - proc/self/root
+  row d - "proc/self/root/$here/victim"
+  row d - proc/self/cwd
+  row d - proc/self/fd/9
+  row d - proc/self/fd/9/sub
+  row d - proc/thread-self/root
+  row f - proc/self/exe
+}
+
+# With -L: a link is followed as if ROOT were the root.
+rows_inside() {
+  row d dir inside
+  row d dir inside_absolute
+  row d dir /inside/
+  row d dir/sub inside/sub
+  row d dir detour
+  row d . slash
+  row d . up
+  row d . dot
+  row d . dir/far_up
+  row d dir up/dir
+  row d dir dot/dot/dot/inside
+  row d dir slash/inside
+  row d dir chain
+  row d dir chain2
+  row d dir/sub chain2/sub
+  row d dir dir/back
+  row d dir/sub/deep dir/back/sub/deep
+  row d dir dir/sub/to_top/inside
+  row d dir "$p4095"
+  row f file to_file
+  row f file slash/to_file
+  row d - absolute
+  row d - absolute/sub
+  row d - relative
+  row d - relative/sub
+  row d - "slash/$here/victim"
+  row d - dir/absolute
+  row d - dir/relative
+  row d - up/victim
+  row d - dangling
+  row d - dangling/x
+  row d - loop1
+  row d - loop1/x
+  row d - self
+  row d - too_long
+  row d - to_file
+  row d - to_file/
+  row d - to_file/x
+  row d - inside/..
+  row d - many41
+  row d dir many40
+  row f - to_kept
+  row d - proc/self/root
+  row d - "proc/self/root/$here/victim"
+  row d - proc/self/fd/9
+  row d - proc/self/fd/9/sub
+  row f - proc/self/exe
+}
+
+# outcome SOURCE PLACE: whether exactly one mount is new, and where.
+outcome() {
+  local now
+  now=$(mounts)
+  if [ "$2" = - ]; then
+    [ "$now" -eq "$count" ] && echo refused && return
+  elif [ "$now" -eq $((count + 1)) ]; then
+    if [ "$1" = d ]; then
+      [ -e "$root/$2/mark" ] && echo mounted && return
+    else
+      [ "$(stat -c %d:%i "$root/$2")" = "$(stat -c %d:%i "$here/file")" ] && echo mounted && return
+    fi
+  fi
+  echo "WRONG: $now mounts instead of $count"
+}
+
+# rows_script: runs each row of a table with each way of walking, into a log each.
+rows_script='
+  source_of() { [ "$1" = d ] && echo "$here/source" || echo "$here/file"; }
+  row() {
+    local said=
+    said=$(cd / && "${walk[@]}" timeout -k 5 20 safemount $links -r "$root" -o bind "$(source_of "$1")" "$3" 2>&1) || true
+    printf "%q %s %s [%s]\n" "$3" "$2" "$(outcome "$1" "$2")" "$said" >>"$log"
+    if [ "$(mounts)" -gt "$count" ]; then umount "$root/$2"; fi
+  }
+  prepare_rows
+  count=$(mounts)
+  i=0
+  for how in "" openat2 openat2:error=EPERM; do
+    log=$here/log$((++i))
+    walk=(${how:+refuse "$how"})
+    $1
+  done
+  [ -e "$here/victim/kept" ] && [ ! -e "$here/victim/mark" ]
+  cmp "$here/log1" "$here/log2"
+  cmp "$here/log1" "$here/log3"
+'
+
+# agree ROWS: all of them as they say, and the same three times.
+agree() {
+  TRY_SECONDS=120 try unshare --mount --propagation private bash -eu -c "$rows_script" rows "$1"
+  cat "$here/log1" || true
+  [ "$status" -eq 0 ]
+  run ! grep WRONG "$here"/log{1,2,3}
+  [ "$(grep -c ' mounted \[' "$here/log1")" -eq "$(declare -f "$1" | grep 'row [df]' | grep -vc 'row [df] - ')" ]
+}
+
+@test "nearly a hundred paths end where they say or nowhere, with openat2 and without" {
+  export links=
+  agree rows
+  [ "$(grep -c ' refused ' "$here/log1")" -ge 60 ]
+}
+
+@test "-L follows links as if ROOT were the root, with openat2 and without" {
+  export links=-L
+  agree rows_inside
+}
+
+# CVE-2015-1335
+@test "mount(8) follows a link of every kind out of ROOT, safemount none" {
+  alone <<'END'
+    escaped=0
+    row() {
+      [ "$1" = d ] || return 0
+      unshare --mount bash -c '
+        mount --bind "$here/source" "$root/$1"
+        [ -e "$here/victim/mark" ] || [ -e "$here/victim/sub/mark" ]' bash "$3" 2>/dev/null &&
+        escaped=$((escaped + 1)) || true
+    }
+    prepare_rows
+    rows_with_links
+    echo "$escaped escaped"
+    [ "$escaped" -ge 10 ] || exit 3
+END
+  [ "$status" -ne 3 ] || skip "mount(8) did not fall here: $output"
+  [ "$status" -eq 0 ]
+}
