@@ -32,6 +32,7 @@ HARDEN += -idirafter /usr/include \
 START = -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
   $(MUSL)rcrt1.o $(MUSL)crti.o
 END = $(MUSL)crtn.o
+LINK += -Wl,--hash-style=gnu,--spare-dynamic-tags=0
 endif
 
 all: $(TOOLS)
