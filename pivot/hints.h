@@ -97,9 +97,7 @@ static inline const char *why_invalid(int proc, int new_fd, int old_fd,
     return "NEW-ROOT is not a mount point";
   }
 
-  /* From a chroot, the mount that it is on cannot be seen. */
-
-  if (proc < 0 || !go_to_namespace_root(proc)) {
+  if (proc < 0) {
     return NULL;
   }
   if (!find_mount(proc, root->mount, &mount)) {
@@ -107,6 +105,12 @@ static inline const char *why_invalid(int proc, int new_fd, int old_fd,
   }
   if (mount.parent == mount.id) {
     return "/ is the initramfs, which this kernel cannot pivot";
+  }
+
+  /* From a chroot, the mount that it is on cannot be seen. */
+
+  if (!go_to_namespace_root(proc)) {
+    return NULL;
   }
   if (!find_mount(proc, new_root->mount, &mount)) {
     return "NEW-ROOT is not in this mount namespace";

@@ -134,7 +134,9 @@ static inline int open_namespace(int proc) {
 }
 
 /* Goes to the root of this mount namespace, whatever "/" is to this process: a
- * chroot has no walls there. Needs CAP_SYS_CHROOT. */
+ * chroot has no walls there. Needs CAP_SYS_CHROOT; is EINVAL for one that
+ * shares its root with another, as PID 1 of the machine does with the kernel.
+ */
 static inline bool go_to_namespace_root(int proc) {
   int mnt = open_namespace(proc);
 

@@ -146,19 +146,28 @@ static unsigned long pivot(const char *new_root, struct place here, int proc,
 
 /* Nothing of the mount OLD_ID may be left, whatever the calls said, and nothing
  * may be around ROOT_ID. Leaves for "/". */
-static void verify(int proc, unsigned long root_id, unsigned long old_id) {
+static void verify(int proc, unsigned long root_id, unsigned long old_id,
+                   bool was_initramfs) {
   struct table table;
   struct mount mount;
   bool readable = open_table(&table, proc), seen = false;
 
-  /* In a chroot, pivot_root(2) exchanges its root alone, and there is still a
-   * way out of it to the rest. The namespace's own root has no outside. */
-
   if (!readable) {
     warnx("mount table not checked: no /proc");
+  }
+
+  /* In a chroot, pivot_root(2) exchanges its root alone, and there is still a
+   * way out of it to the rest. Around the namespace's own root, or around the
+   * initramfs, there is nothing. */
+
+  if (!readable || was_initramfs) {
     go("/");
   } else if (!go_to_namespace_root(proc)) {
-    err(FAILED, "setns to the root of the mount namespace");
+    if (errno != EINVAL) {
+      err(FAILED, "setns to the root of the mount namespace");
+    }
+    warnx("not checked whether / was a chroot: other processes share it");
+    go("/");
   }
   struct place top = look(AT_FDCWD, "/..");
   if (top.mount != root_id) {
@@ -237,7 +246,7 @@ static void replace_root(const char *new_root, const char *keep,
   unsigned long root_id =
       pivot(new_root, here, proc, initramfs, old_root.mount, *prog);
 
-  verify(proc, root_id, old_root.mount);
+  verify(proc, root_id, old_root.mount, initramfs >= 0);
   if (free_files) {
     delete_files(initramfs, ".", old_root.mount);
   }
