@@ -25,6 +25,12 @@ static inline bool open_lines(struct lines *lines, int dir, const char *path) {
   return lines->fd >= 0;
 }
 
+/* Starts again with a file that is still open. */
+static inline bool rewind_lines(struct lines *lines) {
+  lines->next = lines->end = 0;
+  return CALL(lseek, lines->fd, 0, SEEK_SET) == 0;
+}
+
 /* The next line without its newline, or NULL at the end, where the file is
  * closed. A line that does not fit or holds a NUL is none that we know: it is
  * left out. */

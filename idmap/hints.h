@@ -1,51 +1,144 @@
-/* hints.h: why new namespaces were refused, as far as it can be seen. */
+/* hints.h: why namespaces or maps were refused, as far as it can be seen.
+ *
+ * EPERM has a dozen causes and ENOSPC nine. What is named here was looked at;
+ * what cannot be looked at is not named.
+ */
 
 #ifndef HINTS_H
 #define HINTS_H
 
-#include "../pivot/step.h"
+#include "words.h"
+#include <linux/capability.h>
 #include <linux/stat.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/statfs.h>
 
-/* The number that /proc/sys/NAME holds, or -1. */
-static inline long read_sysctl(int proc, const char *name) {
-  char text[32] = "";
-  unsigned long value;
+static const struct {
+  char name[8];
+  int flag;
+} namespaces[] = {
+    {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS},
+    {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID}, {"time", CLONE_NEWTIME},
+    {"user", CLONE_NEWUSER},     {"uts", CLONE_NEWUTS},
+};
+
+/* Whether /proc/sys/NAME holds the digit VALUE and no other. */
+static inline bool sysctl_is(int proc, const char *name, char value) {
+  char text[3] = "";
   int fd = CALL(openat, proc, name, O_RDONLY | O_CLOEXEC);
 
-  if (fd < 0 || CALL(read, fd, &text, sizeof(text) - 1) < 1) {
-    return -1;
-  }
-  close_fd(fd);
-  *strchrnul(text, '\n') = '\0';
-  return number(text, LONG_MAX, &value) ? (long)value : -1;
+  return fd >= 0 && CALL(read, fd, &text, 2) > 0 && text[0] == value &&
+         (text[1] == '\n' || !text[1]);
 }
 
-static inline void explain_sysctl(int proc, const char *name, long bad) {
-  if (read_sysctl(proc, name) == bad) {
-    warnx("hint: /proc/%s is %ld", name, bad);
+static inline void explain_sysctl(int proc, const char *name, char bad) {
+  if (sysctl_is(proc, name, bad)) {
+    warnx("hint: /proc/%s is %c", name, bad);
   }
 }
 
-/* After clone(2) or unshare(2) failed with ERROR. */
-static inline void explain(int error, int proc) {
-  struct statx root;
+/* Whether we have CAPABILITY in our user namespace; says so if not. */
+static inline bool lacks(int capability, const char *name) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[2];
 
-  if (error == ENOSPC) {
-    static const char names[][32] = {
-        "sys/user/max_user_namespaces", "sys/user/max_cgroup_namespaces",
-        "sys/user/max_ipc_namespaces",  "sys/user/max_mnt_namespaces",
-        "sys/user/max_net_namespaces",  "sys/user/max_pid_namespaces",
-        "sys/user/max_time_namespaces", "sys/user/max_uts_namespaces"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-      explain_sysctl(proc, names[i], 0);
+  if (CALL(capget, &header, &sets) < 0 ||
+      sets[capability / 32].effective >> capability % 32 & 1) {
+    return false;
+  }
+  if (name) {
+    warnx("hint: %s is missing", name);
+  }
+  return true;
+}
+
+/* What policies there are against users' namespaces, or what is done there. */
+static inline void explain_policy(int error, int proc) {
+  if ((error == EPERM || error == EACCES) && proc >= 0) {
+    explain_sysctl(proc, "sys/kernel/unprivileged_userns_clone", '0');
+    explain_sysctl(proc, "sys/kernel/apparmor_restrict_unprivileged_userns",
+                   '1');
+  }
+}
+
+/* After clone(2) or unshare(2) for FLAGS failed with ERROR. PROC is -1 where no
+ * user namespace was asked for. */
+static inline void explain_namespaces(int error, int proc, int flags) {
+  struct statx root, above;
+  bool seen = false;
+  char path[64];
+
+  if (error == EPERM && !(flags & CLONE_NEWUSER)) {
+    lacks(CAP_SYS_ADMIN, "CAP_SYS_ADMIN");
+    return;
+  }
+  if (error == EPERM || error == EACCES) {
+    if (lacks(CAP_SYS_ADMIN, NULL)) {
+      explain_policy(error, proc);
     }
-  } else if (error == EPERM || error == EACCES) {
-    explain_sysctl(proc, "sys/kernel/unprivileged_userns_clone", 0);
-    explain_sysctl(proc, "sys/kernel/apparmor_restrict_unprivileged_userns", 1);
-    if (CALL(statx, AT_FDCWD, "/", 0, 0, &root) == 0 &&
-        !(root.stx_attributes & STATX_ATTR_MOUNT_ROOT)) {
-      warnx("hint: / is not a mount point, but a chroot");
+    if (CALL(statx, AT_FDCWD, "/", 0, STATX_MNT_ID, &root) == 0 &&
+        CALL(statx, AT_FDCWD, "/..", 0, STATX_MNT_ID, &above) == 0 &&
+        ((root.stx_attributes_mask & ~root.stx_attributes &
+          STATX_ATTR_MOUNT_ROOT) ||
+         root.stx_mnt_id != above.stx_mnt_id)) {
+      warnx("hint: / is a chroot, where none may be made");
     }
+    return;
+  }
+  for (size_t i = 0; i < sizeof(namespaces) / sizeof(*namespaces); i++) {
+    const char *name = namespaces[i].name;
+    if (!(flags & namespaces[i].flag)) {
+      continue;
+    }
+    if (error == ENOSPC) {
+      stpcpy(stpcpy(stpcpy(path, "sys/user/max_"), name), "_namespaces");
+      if (sysctl_is(proc, path, '0')) {
+        warnx("hint: /proc/%s is 0", path);
+        seen = true;
+      }
+    } else {
+      stpcpy(stpcpy(path, "/proc/self/ns/"), name);
+      if (CALL(faccessat, AT_FDCWD, path, F_OK) < 0) {
+        warnx("hint: this kernel has no %s namespaces", name);
+      }
+    }
+  }
+  if (error == ENOSPC && !seen) {
+    warnx("hint: a limit is reached, here or in a user namespace above, or 32 "
+          "of them are nested");
+  }
+}
+
+/* After MAP could not be written by ourselves. */
+static inline void explain_map(int error, const struct map *map, bool gids) {
+  if (error != EPERM) {
+    return;
+  }
+  if (gids) {
+    lacks(CAP_SETGID, "CAP_SETGID");
+  } else if (!lacks(CAP_SETUID, "CAP_SETUID") && inside_of(map, 0) >= 0) {
+    lacks(CAP_SETFCAP, "CAP_SETFCAP, which mapping id 0 takes,");
+  }
+}
+
+/* After the program at PATH, newuidmap(1) or newgidmap(1), failed. */
+static inline void explain_helper(const char *path) {
+  struct statx st;
+  struct statfs fs;
+
+  if (CALL(statx, AT_FDCWD, path, 0, STATX_BASIC_STATS, &st) < 0) {
+    return;
+  }
+  if (CALL(prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
+    warnx("hint: no_new_privs is set, so no program is setuid");
+  }
+  if (CALL(getxattr, path, "security.capability", NULL, 0) < 0 &&
+      (!(st.stx_mode & S_ISUID) || st.stx_uid != 0)) {
+    warnx("hint: %s is not setuid root here", path);
+  }
+  if (CALL(statfs, path, &fs) == 0 && fs.f_flags & ST_NOSUID) {
+    warnx("hint: %s is on a nosuid mount", path);
   }
 }
 

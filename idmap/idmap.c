@@ -12,8 +12,8 @@
  */
 
 #include "../nsjoin/wait.h"
+#include "../pivot/descriptors.h"
 #include "hints.h"
-#include "words.h"
 #include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <net/if.h>
@@ -21,7 +21,6 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/vfs.h>
 
 ABOUT("idmap", "[-Kpv] [-g MAP] [-H NAME] [-n LIST] [-O CMD] [-o CMD]\n"
                "             [-s allow|deny] [-u MAP] [PROG [ARG]...]\n");
@@ -33,15 +32,6 @@ struct plan {
   struct caller users, groups;
   unsigned long uid, gid; /* PROG's, inside */
   const char *hostname, *before, *after;
-};
-
-static const struct {
-  const char *name;
-  int flag;
-} namespaces[] = {
-    {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS},
-    {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID}, {"time", CLONE_NEWTIME},
-    {"user", CLONE_NEWUSER},     {"uts", CLONE_NEWUTS},
 };
 
 /* The flags of clone(2) for LIST, names as in /proc/PID/ns, or "all". */
@@ -81,6 +71,8 @@ static int open_proc(void) {
   return proc;
 }
 
+/* Who we are, and what our user namespace maps. begin() saw to it that real and
+ * effective ids are the same, and those the kernel told us at the start. */
 static void who(struct caller *caller, bool gids, int proc) {
   const char *path = gids ? "self/gid_map" : "self/uid_map";
   int fd = CALL(openat, proc, path, O_RDONLY | O_CLOEXEC);
@@ -89,12 +81,17 @@ static void who(struct caller *caller, bool gids, int proc) {
     err(FAILED, "open /proc/%s", path);
   }
   caller->gids = gids;
-  caller->uid = CALL(geteuid);
-  caller->id = gids ? CALL(getegid) : (long)caller->uid;
+  caller->uid = getauxval(AT_EUID);
+  caller->id = gids ? getauxval(AT_EGID) : caller->uid;
   caller->file = gids ? "/etc/subgid" : "/etc/subuid";
   caller->accounts = gids ? "/etc/group" : "/etc/passwd";
   read_map(fd, &caller->parent);
-  close_fd(fd);
+
+  /* What is shown for an id without a number here is somebody else's. */
+
+  if (!has_inside(&caller->parent, caller->id)) {
+    errx(FAILED, "our own %s id is not mapped here", gids ? "group" : "user");
+  }
 }
 
 /* The id that PROG gets: 0 if there is one, otherwise its caller's. */
@@ -111,64 +108,56 @@ static unsigned long choose_id(const struct map *map,
 
 /* --- Outside ------------------------------------------------------------- */
 
-static void write_file(int dir, const char *name, const char *text,
-                       size_t length) {
-  int fd = CALL(openat, dir, name, O_WRONLY | O_CLOEXEC);
+_Noreturn static void fail(const char *call, int proc) {
+  warn("%s", call);
+  explain_policy(errno, proc);
+  _exit(FAILED);
+}
+
+/* Opens the file NAME of the process whose directory in /proc is DIR, to be
+ * read, and writes TEXT to it unless that is NULL. -1 if it fails. */
+static int write_file(int dir, const char *name, const char *text) {
+  int fd = CALL(openat, dir, name, (text ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 
   if (fd < 0) {
-    err(FAILED, "open /proc/PID/%s", name);
+    warn("open /proc/PID/%s", name);
+  } else if (text && CALL(write, fd, text, strlen(text)) < 0) {
+    warn("write /proc/PID/%s", name);
+    return -1;
   }
-  if (CALL(write, fd, (void *)text, length) != (long)length) {
-    err(FAILED, "write /proc/PID/%s", name);
-  }
-  close_fd(fd);
+  return fd;
 }
 
-/* What a user may map without help: one id, his own. root needs none. */
-static bool is_direct(const struct map *map, const struct caller *caller) {
-  return caller->uid == 0 || (map->length == 1 && map->ranges[0].count == 1 &&
-                              map->ranges[0].outside == caller->id);
+/* What a user may map without help: his own id alone, and his own group alone
+ * where it may not be dropped. */
+static bool is_own(const struct map *map, const struct caller *caller) {
+  return map->length == 1 && map->ranges[0].count == 1 &&
+         map->ranges[0].outside == caller->id;
 }
 
-static siginfo_t wait_for_helper(int pid) {
+static bool has_ended_well(int pid) {
   siginfo_t end;
 
   if (CALL(waitid, P_PID, pid, &end, WEXITED, NULL) < 0) {
     err(FAILED, "waitid");
   }
-  return end;
+  return end.si_code == CLD_EXITED && end.si_status == 0;
 }
 
-static bool succeeded(const siginfo_t *end) {
-  return end->si_code == CLD_EXITED && end->si_status == 0;
-}
+/* Where newuidmap(1) and newgidmap(1) are looked for: not on PATH, which may be
+ * anybody's. */
+static const char directories[][20] = {"/usr/bin/", "/usr/local/bin/",
+                                       "/run/wrappers/bin/"};
 
-/* Starts newuidmap(1) or newgidmap(1) for the process PID. The search for them
- * is ours, and not PATH's. */
+/* Starts newuidmap(1) or newgidmap(1), PROGRAM, for the process PID, which is a
+ * child of ours that we have not waited for: so nobody else has its number,
+ * whatever becomes of it. SIGNALS is NULL where none are held. */
 static int start_helper(const char *program, int pid, const struct map *map,
                         const struct signals *signals) {
-  static const char *const dirs[] = {"/usr/bin/", "/usr/local/bin/",
-                                     "/run/wrappers/bin/"};
-  struct line words = {.length = 0};
-  char *argv[3 * MOST_RANGES + 3];
+  static char *argv[3 * MOST_RANGES + 3];
+  struct line words;
   extern char **environ;
   int argc = 1;
-
-  put_number(&words, pid);
-  put_char(&words, '\0');
-  for (int i = 0; i < map->length; i++) {
-    put_number(&words, map->ranges[i].inside);
-    put_char(&words, '\0');
-    put_number(&words, map->ranges[i].outside);
-    put_char(&words, '\0');
-    put_number(&words, map->ranges[i].count);
-    put_char(&words, '\0');
-  }
-  for (char *at = words.text; at < words.text + words.length; argc++) {
-    argv[argc] = at;
-    at += strlen(at) + 1;
-  }
-  argv[argc] = NULL;
 
   long helper = CALL(clone, SIGCHLD, 0, 0, 0, 0);
 
@@ -178,49 +167,62 @@ static int start_helper(const char *program, int pid, const struct map *map,
   if (helper > 0) {
     return helper;
   }
-  release_signals(signals);
-  for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
+  words.length = 0;
+  put_number(&words, pid);
+  put_char(&words, ' ');
+  put_map(&words, map, false);
+  for (char *at = words.text, *end; at < words.text + words.length;
+       at = end + 1) {
+    argv[argc++] = at;
+    end = at + strcspn(at, " \n");
+    *end = '\0';
+  }
+  if (signals) {
+    release_signals(signals);
+  }
+  for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
     char path[64];
-    strcpy(stpcpy(path, dirs[i]), program);
+    stpcpy(stpcpy(path, directories[i]), program);
     argv[0] = path;
     CALL(execve, path, &argv[0], &environ[0]);
     if (errno != ENOENT) {
-      err(FAILED, "exec %s", path);
+      break;
     }
   }
   err(FAILED, "exec %s", program);
 }
 
+/* Ends the step if the helper PROGRAM refused. It has said why, but not if it
+ * is not what it should be. */
 static void finish_helper(const char *program, int pid) {
-  siginfo_t end = wait_for_helper(pid);
+  char path[64];
 
-  if (!succeeded(&end)) {
+  if (pid && !has_ended_well(pid)) {
     warnx("%s failed", program);
-    if (CALL(prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
-      warnx("hint: no_new_privs is set, and %s is setuid", program);
+    for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+      stpcpy(stpcpy(path, directories[i]), program);
+      explain_helper(path);
     }
     _exit(FAILED);
   }
 }
 
-static void write_map(int dir, const char *name, const struct map *map) {
+/* Writes a map, unless a helper has. What the kernel understood has to be what
+ * was meant, or PROG does not run. */
+static void finish_map(int dir, const char *name, const struct map *meant,
+                       bool helped, bool gids) {
   struct line text;
+  struct map map;
 
   text.length = 0;
-  put_map(&text, map, false);
-  write_file(dir, name, text.text, text.length);
-}
-
-/* What the kernel understood is what was meant, or PROG does not run. */
-static void check_map(int dir, const char *name, const struct map *meant) {
-  struct map map;
-  int fd = CALL(openat, dir, name, O_RDONLY | O_CLOEXEC);
-
+  put_map(&text, meant, false);
+  put_char(&text, '\0');
+  int fd = write_file(dir, name, helped ? NULL : text.text);
   if (fd < 0) {
-    err(FAILED, "open /proc/PID/%s", name);
+    explain_map(errno, meant, gids);
+    _exit(FAILED);
   }
   read_map(fd, &map);
-  close_fd(fd);
   if (!same_map(&map, meant)) {
     errx(FAILED, "/proc/PID/%s is not the map that was written", name);
   }
@@ -229,36 +231,24 @@ static void check_map(int dir, const char *name, const struct map *meant) {
 /* Writes the maps of the process PID, whose directory in /proc is DIR. */
 static void write_maps(const struct plan *plan, int pid, int dir,
                        const struct signals *signals) {
-  bool direct_uids = is_direct(&plan->uids, &plan->users);
-  bool direct_gids = is_direct(&plan->gids, &plan->groups);
   int uid_helper = 0, gid_helper = 0;
 
   /* Only before the groups are mapped can it be denied to drop one, and a group
    * that a file denies its readers is a reason to drop it (CVE-2014-8989). */
 
-  if (plan->deny) {
-    write_file(dir, "setgroups", "deny", 4);
+  if (plan->deny && write_file(dir, "setgroups", "deny") < 0) {
+    _exit(FAILED);
   }
-  if (!direct_uids) {
+  if (plan->users.uid != 0 && !is_own(&plan->uids, &plan->users)) {
     uid_helper = start_helper("newuidmap", pid, &plan->uids, signals);
   }
-  if (!direct_gids) {
+  if (plan->users.uid != 0 && !is_own(&plan->gids, &plan->groups)) {
     gid_helper = start_helper("newgidmap", pid, &plan->gids, signals);
   }
-  if (direct_uids) {
-    write_map(dir, "uid_map", &plan->uids);
-  }
-  if (direct_gids) {
-    write_map(dir, "gid_map", &plan->gids);
-  }
-  if (uid_helper) {
-    finish_helper("newuidmap", uid_helper);
-  }
-  if (gid_helper) {
-    finish_helper("newgidmap", gid_helper);
-  }
-  check_map(dir, "uid_map", &plan->uids);
-  check_map(dir, "gid_map", &plan->gids);
+  finish_helper("newuidmap", uid_helper);
+  finish_helper("newgidmap", gid_helper);
+  finish_map(dir, "uid_map", &plan->uids, uid_helper, false);
+  finish_map(dir, "gid_map", &plan->gids, gid_helper, true);
 }
 
 static void put_variable(struct line *line, const char *name, long number) {
@@ -281,10 +271,11 @@ static bool run_command(const char *command, int pid, long status,
     err(FAILED, "clone");
   }
   if (child > 0) {
-    siginfo_t end = wait_for_helper(child);
-    return succeeded(&end);
+    return has_ended_well(child);
   }
-  release_signals(signals);
+  if (signals) {
+    release_signals(signals);
+  }
   while (environ[count]) {
     count++;
   }
@@ -305,12 +296,8 @@ static bool run_command(const char *command, int pid, long status,
   err(FAILED, "exec /bin/sh");
 }
 
-/* The side that stays: all that PROG waits for. */
-static void outside(const struct plan *plan, int pid, int dir,
-                    const struct signals *signals) {
-  if (plan->user) {
-    write_maps(plan, pid, dir, signals);
-  }
+static void run_before(const struct plan *plan, int pid,
+                       const struct signals *signals) {
   if (plan->before && !run_command(plan->before, pid, -1, signals)) {
     errx(FAILED, "-o: %s: failed", plan->before);
   }
@@ -318,7 +305,7 @@ static void outside(const struct plan *plan, int pid, int dir,
 
 /* --- Inside -------------------------------------------------------------- */
 
-static void bring_up_loopback(void) {
+static void bring_up_loopback(int proc) {
   struct ifreq lo = {.ifr_name = "lo"};
   int fd = CALL(socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -327,15 +314,14 @@ static void bring_up_loopback(void) {
   }
   lo.ifr_flags = IFF_UP;
   if (CALL(ioctl, fd, SIOCSIFFLAGS, &lo) < 0) {
-    err(FAILED, "ioctl SIOCSIFFLAGS lo");
+    fail("ioctl SIOCSIFFLAGS lo", proc);
   }
-  close_fd(fd);
 }
 
 static void take_ids(const struct plan *plan) {
   unsigned long uid = plan->uid, gid = plan->gid;
 
-  if (!plan->deny && CALL(setgroups, 0, NULL) < 0) {
+  if (!plan->deny && plan->users.uid != 0 && CALL(setgroups, 0, NULL) < 0) {
     err(FAILED, "setgroups");
   }
   if (CALL(setresgid, gid, gid, gid) < 0) {
@@ -346,14 +332,28 @@ static void take_ids(const struct plan *plan) {
   }
 }
 
+/* A new time namespace is for children. Before Linux 6.1 exec does not enter
+ * it, so we do. */
+static void enter_time(int proc) {
+  int fd =
+      CALL(openat, proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+
+  if (fd < 0 || CALL(setns, fd, CLONE_NEWTIME) < 0) {
+    err(FAILED, "setns /proc/self/ns/time_for_children");
+  }
+}
+
 /* The side that goes in, once its maps are written. */
-static void inside(const struct plan *plan) {
+static void inside(const struct plan *plan, int proc) {
 
   /* Its root is the cgroup that we are in now, and -o may have moved us. */
 
   if (plan->namespaces & CLONE_NEWCGROUP &&
       CALL(unshare, CLONE_NEWCGROUP) < 0) {
-    err(FAILED, "unshare CLONE_NEWCGROUP");
+    fail("unshare CLONE_NEWCGROUP", proc);
+  }
+  if (plan->namespaces & CLONE_NEWTIME) {
+    enter_time(proc);
   }
   if (plan->user) {
     take_ids(plan);
@@ -364,10 +364,10 @@ static void inside(const struct plan *plan) {
 
   if (plan->namespaces & CLONE_NEWNS &&
       CALL(mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-    err(FAILED, "mount --make-rslave /");
+    fail("mount --make-rslave /", proc);
   }
   if (plan->namespaces & CLONE_NEWNET) {
-    bring_up_loopback();
+    bring_up_loopback(proc);
   }
   if (plan->hostname &&
       CALL(sethostname, plan->hostname, strlen(plan->hostname)) < 0) {
@@ -385,7 +385,7 @@ static void inside(const struct plan *plan) {
 
 /* --- Both ---------------------------------------------------------------- */
 
-/* The directory of PID in PROC, or -1 if that is. */
+/* The directory of the child PID in PROC, or -1 if that is. */
 static int open_child(int proc, int pid) {
   struct line path;
 
@@ -419,7 +419,6 @@ static void drop_groups(const struct plan *plan, int proc) {
     errno = error;
     err(FAILED, "setgroups");
   }
-  close_fd(fd);
 }
 
 static void make_pipe(int ends[2]) {
@@ -437,53 +436,112 @@ static void wait_for_word(int pipe) {
   }
 }
 
-/* PROG takes the place of this process, so who stays outside is a child, made
- * before we go in. A user with one id of his own can do without. */
-static void enter(const struct plan *plan, int proc) {
-  bool alone = !plan->before &&
-               (!plan->user ||
-                (plan->users.uid != 0 && is_direct(&plan->uids, &plan->users) &&
-                 is_direct(&plan->gids, &plan->groups)));
-  struct signals signals;
-  int ends[2], self = CALL(getpid);
-  long child = 0;
+_Noreturn static void fail_namespaces(const char *call, int proc, int flags) {
+  warn("%s", call);
+  explain_namespaces(errno, proc, flags);
+  _exit(FAILED);
+}
 
-  if (!alone) {
-    signals = hold_signals();
-    make_pipe(ends);
-    child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-    if (child < 0) {
-      err(FAILED, "clone");
-    }
-    if (child == 0) {
-      close_fd(ends[1]);
-      wait_for_word(ends[0]);
-      outside(plan, self, open_child(proc, self), &signals);
-      _exit(0);
-    }
-    close_fd(ends[0]);
+/* A namespace of which we are to be part, and still the ones outside who may
+ * write its maps: so a child makes it, and we join when they are written. */
+static void join_mapped(const struct plan *plan, int proc) {
+  int ends[2];
+
+  make_pipe(ends);
+  long child = CALL(clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+
+  if (child < 0) {
+    fail_namespaces("clone", proc, CLONE_NEWUSER);
+  }
+  if (child == 0) {
+    close_fd(ends[1]);
+    wait_for_word(ends[0]);
+  }
+
+  int dir = open_child(proc, child);
+  write_maps(plan, child, dir, NULL);
+
+  int fd = CALL(openat, dir, "ns/user", O_RDONLY | O_CLOEXEC);
+
+  if (fd < 0 || CALL(setns, fd, CLONE_NEWUSER) < 0) {
+    err(FAILED, "setns /proc/PID/ns/user");
+  }
+
+  /* It must not be among PROG's children. */
+
+  close_fd(ends[1]);
+  has_ended_well(child);
+}
+
+/* Makes the process that runs -o when it gets a word, where we are now. */
+static int prepare_before(const struct plan *plan, int ends[2]) {
+  long self = CALL(getpid);
+
+  make_pipe(ends);
+  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+
+  if (child < 0) {
+    err(FAILED, "clone");
+  }
+  if (child == 0) {
+    close_fd(ends[1]);
+    wait_for_word(ends[0]);
+    run_before(plan, self, NULL);
+    _exit(0);
+  }
+  return child;
+}
+
+/* PROG takes the place of this process. */
+static void enter(const struct plan *plan, int proc) {
+  int flags = plan->namespaces & ~CLONE_NEWCGROUP, ends[2], before = 0;
+  bool own = plan->user && plan->deny && is_own(&plan->uids, &plan->users) &&
+             is_own(&plan->gids, &plan->groups);
+  struct action inherited;
+  bool children = plan->before || (plan->user && !own);
+
+  if (children) {
+    inherited = take_sigchld();
+  }
+  if (plan->before) {
+    before = prepare_before(plan, ends);
   }
   drop_groups(plan, proc);
-
-  int flags = plan->namespaces & ~CLONE_NEWCGROUP;
-  if (CALL(unshare, flags) < 0) {
-    warn("unshare");
-    explain(errno, proc);
+  if (plan->user && !own) {
+    join_mapped(plan, proc);
+    flags &= ~CLONE_NEWUSER;
+  }
+  if (flags && CALL(unshare, flags) < 0) {
+    fail_namespaces("unshare", proc, flags);
+  }
+  if (own) {
+    int self = CALL(openat, proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    write_maps(plan, 0, self, NULL);
+  }
+  if (before && (CALL(write, ends[1], "", 1) != 1 || !has_ended_well(before))) {
     _exit(FAILED);
   }
-
-  if (alone) {
-    outside(plan, self, open_child(proc, self), NULL);
-  } else {
-    CALL(write, ends[1], "", 1);
-    siginfo_t end = wait_for_helper(child);
-    if (!succeeded(&end)) {
-      _exit(FAILED);
-    }
-    close_fd(ends[1]);
-    release_signals(&signals);
+  if (children) {
+    CALL(rt_sigaction, SIGCHLD, &inherited, NULL, SET_SIZE);
   }
-  inside(plan);
+  inside(plan, proc);
+}
+
+/* Closes all that the waiting process does not need: what PROG closes, a pipe
+ * or a file system that it unmounts, must not be held by us. */
+static void let_go(const struct plan *plan, const struct child *child) {
+  struct line keep;
+
+  if (!plan->after) {
+    close_fd(0);
+    close_fd(1);
+  }
+  keep.length = 0;
+  put_number(&keep, child->dir);
+  put_char(&keep, ',');
+  put_number(&keep, child->alive);
+  put_char(&keep, '\0');
+  close_others(keep.text);
 }
 
 /* PROG is a child, as PID 1 of its namespace has to be. */
@@ -497,20 +555,19 @@ static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
   make_pipe(ends);
   drop_groups(plan, proc);
   struct child child = {.pid = CALL(clone, flags, 0, 0, 0, 0),
+                        .alive = ends[1],
                         .is_init = plan->namespaces & CLONE_NEWPID};
 
   if (child.pid < 0) {
-    warn("clone");
-    explain(errno, proc);
-    _exit(FAILED);
+    fail_namespaces("clone", proc, flags);
   }
   if (child.pid == 0) {
     close_fd(ends[1]);
     wait_for_word(ends[0]);
     if (plan->namespaces & CLONE_NEWTIME && CALL(unshare, CLONE_NEWTIME) < 0) {
-      err(FAILED, "unshare CLONE_NEWTIME");
+      fail_namespaces("unshare", proc, CLONE_NEWTIME);
     }
-    inside(plan);
+    inside(plan, proc);
     release_signals(&signals);
     die_with_parent(ends[0]);
     run(argv);
@@ -521,7 +578,11 @@ static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
     CALL(setgroups, count, &groups);
   }
   child.dir = open_child(proc, child.pid);
-  outside(plan, child.pid, child.dir, &signals);
+  if (plan->user) {
+    write_maps(plan, child.pid, child.dir, &signals);
+  }
+  run_before(plan, child.pid, &signals);
+  let_go(plan, &child);
   CALL(write, ends[1], "", 1);
 
   siginfo_t end = wait_for(&child, open_signals());
@@ -535,15 +596,18 @@ static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
   end_as(&end);
 }
 
-static void print_maps(const struct plan *plan) {
+static _Noreturn void print_maps(const struct plan *plan) {
   struct line text;
 
-  text.length = 0;
-  put_map(&text, &plan->uids, true);
-  put_char(&text, '\n');
-  put_map(&text, &plan->gids, true);
-  put_char(&text, '\0');
-  print(text.text);
+  for (int gids = 0;; gids++) {
+    text.length = 0;
+    put_map(&text, gids ? &plan->gids : &plan->uids, true);
+    put_char(&text, gids ? '\0' : '\n');
+    if (gids) {
+      print(text.text);
+    }
+    syscall(SYS_write, 1, text.text, text.length);
+  }
 }
 
 int main(int argc, char **argv) {
@@ -588,11 +652,13 @@ int main(int argc, char **argv) {
       uids = value;
     }
   }
-  if (!plan.user && (uids || gids || !plan.deny || print_only)) {
-    errx(USAGE, "-K makes no maps: it goes without -g, -p, -s and -u");
+  if (!plan.user &&
+      (uids || gids || !plan.deny || print_only || !plan.namespaces)) {
+    errx(USAGE, "-K needs -n, and goes without -g, -p, -s and -u");
   }
-  if (plan.hostname && !(plan.namespaces & CLONE_NEWUTS)) {
-    errx(USAGE, "-H needs a new uts namespace");
+  if (plan.hostname &&
+      (!(plan.namespaces & CLONE_NEWUTS) || strlen(plan.hostname) > 64)) {
+    errx(USAGE, "-H needs a new uts namespace and a name of at most 64 bytes");
   }
 
   plan.waits = plan.namespaces & CLONE_NEWPID || plan.after;
@@ -610,6 +676,9 @@ int main(int argc, char **argv) {
     }
     plan.uid = choose_id(&plan.uids, &plan.users);
     plan.gid = choose_id(&plan.gids, &plan.groups);
+    if (!plan.deny && plan.users.uid != 0 && is_own(&plan.gids, &plan.groups)) {
+      errx(FAILED, "-s allow needs a delegated group, not one's own alone");
+    }
   } else {
     plan.namespaces &= ~CLONE_NEWUSER;
   }

@@ -53,29 +53,37 @@ static inline const char *add_range(struct map *map, unsigned long inside,
   return NULL;
 }
 
-/* Adds COUNT ids from OUTSIDE on, onto the lowest that are still free inside.
- * Returns as add_range(). */
+/* Moves *ID up to the lowest that no range of MAP has, in the OUTSIDE column or
+ * in the other. Returns how many are free from there on, up to END. */
+static inline unsigned long free_ids(const struct map *map, bool outside,
+                                     unsigned long *id, unsigned long end) {
+  unsigned long stop = end;
+
+  for (int i = 0; i < map->length; i++) {
+    const struct range *used = &map->ranges[i];
+    unsigned long first = outside ? used->outside : used->inside;
+    if (*id >= first && *id - first < used->count) {
+      *id = first + used->count;
+      stop = end;
+      i = -1;
+    } else if (first > *id && first < stop) {
+      stop = first;
+    }
+  }
+  return *id < stop ? stop - *id : 0;
+}
+
+/* Adds those of COUNT ids from OUTSIDE on that MAP does not have yet, onto the
+ * lowest that are still free inside. Returns as add_range(). */
 static inline const char *add_to_free(struct map *map, unsigned long outside,
                                       unsigned long count) {
-  unsigned long inside = 0;
+  unsigned long end = outside + count, inside = 0, part;
   const char *wrong = NULL;
 
-  while (count && !wrong) {
-    unsigned long room = LAST_ID + 1 - inside;
-    for (int i = 0; i < map->length; i++) {
-      const struct range *used = &map->ranges[i];
-      if (inside >= used->inside && inside < used->inside + used->count) {
-        inside = used->inside + used->count;
-        room = LAST_ID + 1 - inside;
-        i = -1;
-      } else if (used->inside > inside && used->inside - inside < room) {
-        room = used->inside - inside;
-      }
-    }
-    unsigned long part = count < room ? count : room;
+  while (!wrong && (part = free_ids(map, true, &outside, end))) {
+    unsigned long room = free_ids(map, false, &inside, LAST_ID + 1);
+    part = part < room ? part : room;
     wrong = add_range(map, inside, outside, part);
-    outside += part;
-    count -= part;
   }
   return wrong;
 }

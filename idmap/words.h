@@ -10,6 +10,8 @@
 #include "fields.h"
 #include "map.h"
 
+#undef pread64 /* musl 1.2.3 has another name for it, which no call has */
+
 /* Where root has no delegated ids of its own: above 65535 times 28672, in what
  * systemd's table of ids leaves to nobody. So no id inside is anyone's outside,
  * and files keep their owners from one run to the next. */
@@ -25,82 +27,89 @@ struct caller {
   const char *accounts; /* /etc/passwd or /etc/group */
 };
 
-/* Reads a /proc/PID/uid_map or gid_map. */
+/* Reads a /proc/PID/uid_map or gid_map, from its start. */
 static inline void read_map(int fd, struct map *map) {
-  char text[32 * MOST_RANGES + 1];
+  char text[33 * MOST_RANGES + 1]; /* a line is three times %10u and a blank */
   unsigned long numbers[3];
   size_t length = 0;
   long n;
 
   map->length = 0;
-  while ((n = CALL(read, fd, &text[length], sizeof(text) - 1 - length)) > 0) {
+  while ((n = CALL(pread64, fd, &text[length], sizeof(text) - 1 - length,
+                   length)) > 0) {
     length += n;
   }
   if (n < 0) {
     err(FAILED, "read uid_map or gid_map");
   }
   text[length] = '\0';
-  for (const char *at = text; *at;) {
-    for (int i = 0; i < 3; i++) {
-      while (*at == ' ') {
-        at++;
-      }
-      at = digits(at, LAST_ID + 1, &numbers[i]);
-      if (!at) {
-        errx(FAILED, "uid_map or gid_map of the kernel is not understood");
-      }
+  for (const char *at = text; *at; at++) {
+    for (int i = 0; i < 3 && at; i++) {
+      at = digits(at + strspn(at, " "), LAST_ID + 1, &numbers[i]);
     }
-    if (add_range(map, numbers[0], numbers[1], numbers[2]) || *at++ != '\n') {
+    if (!at || *at != '\n' ||
+        add_range(map, numbers[0], numbers[1], numbers[2])) {
       errx(FAILED, "uid_map or gid_map of the kernel is not understood");
     }
   }
 }
 
-/* Finds the user's name, of at most 255 bytes. "" for one without a line. */
-static inline void find_name(unsigned long uid, char name[256]) {
-  struct lines lines;
+/* /etc/passwd is read for the user's name, and again for other users. */
+static struct lines passwd;
+
+/* The user's name, of at most 255 bytes, or "" for one without a line. */
+static inline const char *user_name(const struct caller *caller) {
+  static char name[256];
+  static bool known;
   unsigned long id;
   char *line, *fields[7];
 
-  name[0] = '\0';
-  if (!open_lines(&lines, AT_FDCWD, "/etc/passwd")) {
-    return;
-  }
-  while (!name[0] && (line = next_line(&lines))) {
-    if (split(line, fields, 7) == 7 && number(fields[2], LAST_ID, &id) &&
-        id == uid && strlen(fields[0]) < 256) {
-      strcpy(name, fields[0]);
+  if (!known && open_lines(&passwd, AT_FDCWD, "/etc/passwd")) {
+    while (!*name && (line = next_line(&passwd))) {
+      if (split(line, fields, 7) == 7 && number(fields[2], LAST_ID, &id) &&
+          id == caller->uid && strlen(fields[0]) < sizeof(name)) {
+        strcpy(name, fields[0]);
+      }
     }
   }
+  known = true;
+  return name;
 }
 
-/* Warns if a file of accounts has an id between FIRST and FIRST + COUNT: the
+/* Warns if an account has an id of MAP from its range FIRST on, for the
  * container could act as that user. */
 static inline void warn_of_accounts(const struct caller *caller,
-                                    unsigned long first, unsigned long count) {
-  struct lines lines;
+                                    const struct map *map, int first) {
+  struct lines group, *lines = caller->gids ? &group : &passwd;
   unsigned long id;
   char *line, *fields[7];
 
-  if (!open_lines(&lines, AT_FDCWD, caller->accounts)) {
+  if (first == map->length ||
+      (lines == &passwd && lines->fd > 0
+           ? !rewind_lines(lines)
+           : !open_lines(lines, AT_FDCWD, caller->accounts))) {
     return;
   }
-  while ((line = next_line(&lines))) {
-    if (split(line, fields, 7) >= 3 && number(fields[2], LAST_ID, &id) &&
-        id != caller->id && id - first < count) {
-      warnx("warning: %s delegates id %ld, which is %s's in %s", caller->file,
-            (long)id, fields[0], caller->accounts);
-      return;
+  while ((line = next_line(lines))) {
+    if (split(line, fields, 7) < 3 || !number(fields[2], LAST_ID, &id) ||
+        id == caller->id) {
+      continue;
+    }
+    for (int i = first; i < map->length; i++) {
+      if (id - map->ranges[i].outside < map->ranges[i].count) {
+        warnx("warning: %s delegates id %ld, which is %s's in %s", caller->file,
+              (long)id, fields[0], caller->accounts);
+        return;
+      }
     }
   }
 }
 
-/* Adds what the parent maps of COUNT ids from FIRST on. Returns how many. */
-static inline unsigned long add_mapped(struct map *map,
-                                       const struct caller *caller,
-                                       unsigned long first,
-                                       unsigned long count) {
-  unsigned long added = 0;
+/* Adds what the parent maps of COUNT ids from FIRST on, and MAP does not have.
+ * Returns whether the parent maps any. */
+static inline bool add_mapped(struct map *map, const struct caller *caller,
+                              unsigned long first, unsigned long count) {
+  bool any = false;
 
   for (int i = 0; i < caller->parent.length; i++) {
     const struct range *range = &caller->parent.ranges[i];
@@ -113,29 +122,30 @@ static inline unsigned long add_mapped(struct map *map,
       if (wrong) {
         errx(FAILED, "%s: %s", caller->file, wrong);
       }
-      added += end - start;
+      any = true;
     }
   }
-  return added;
+  return any;
 }
 
-/* Adds what the user is delegated. Returns how many ids that are. */
-static inline unsigned long add_delegated(struct map *map,
-                                          const struct caller *caller) {
-  unsigned long first, count, owner, added = 0;
-  char name[256], *line, *fields[3];
+/* Adds what the user is delegated. Returns whether that is anything. */
+static inline bool add_delegated(struct map *map, const struct caller *caller) {
+  unsigned long first, count, owner;
+  char *line, *fields[3];
   struct lines lines;
+  bool any = false;
+  int length = map->length;
 
-  find_name(caller->uid, name);
   if (!open_lines(&lines, AT_FDCWD, caller->file)) {
-    return 0;
+    return false;
   }
   while ((line = next_line(&lines))) {
-    if (split(line, fields, 3) != 3 || !number(fields[1], LAST_ID, &first) ||
+    if (split(line, fields, 3) != 3 || !*fields[0] ||
+        !number(fields[1], LAST_ID, &first) ||
         !number(fields[2], LAST_ID, &count) || count == 0 ||
         !(number(fields[0], LAST_ID, &owner)
               ? owner == caller->uid
-              : *name && strcmp(fields[0], name) == 0)) {
+              : strcmp(fields[0], user_name(caller)) == 0)) {
       continue;
     }
 
@@ -146,19 +156,16 @@ static inline unsigned long add_delegated(struct map *map,
       first++;
       count--;
     }
-    unsigned long mapped = add_mapped(map, caller, first, count);
-    if (mapped) {
-      warn_of_accounts(caller, first, count);
-    }
-    added += mapped;
+    any |= add_mapped(map, caller, first, count);
   }
-  return added;
+  warn_of_accounts(caller, map, length);
+  return any;
 }
 
-static inline void explain_delegation(const struct caller *caller) {
-  char name[256];
+static inline _Noreturn void fail_delegation(const struct caller *caller) {
+  const char *name = user_name(caller);
 
-  find_name(caller->uid, name);
+  warnx("%s delegates no id to user %ld", caller->file, (long)caller->uid);
   if (*name) {
     warnx("hint: usermod --add-sub%s 100000-165535 %s, as root, adds a line",
           caller->gids ? "gids" : "uids", name);
@@ -166,10 +173,11 @@ static inline void explain_delegation(const struct caller *caller) {
     warnx("hint: a line %ld:100000:65536 is what is missing there",
           (long)caller->uid);
   }
+  _exit(FAILED);
 }
 
-/* Reads TEXT, a MAP, into MAP; exits if anything in it is wrong. The words that
- * take what is free come after those that say where. */
+/* Reads TEXT, a MAP, into MAP; exits if anything in it is wrong. The word that
+ * takes what is free comes after those that say where. */
 static inline void parse_map(const char *text, const struct caller *caller,
                              struct map *map) {
   bool sub = false;
@@ -190,7 +198,7 @@ static inline void parse_map(const char *text, const struct caller *caller,
         range = caller->parent.ranges[i];
         wrong = add_range(map, range.inside, range.inside, range.count);
       }
-    } else if (length == 3 && memcmp(word, "sub", 3) == 0 && !sub) {
+    } else if (length == 3 && memcmp(word, "sub", 3) == 0) {
       sub = true;
     } else if (read_range(word, &range) == end) {
       wrong = add_range(map, range.inside, range.outside, range.count);
@@ -201,10 +209,8 @@ static inline void parse_map(const char *text, const struct caller *caller,
       errx(USAGE, "%s: %s", text, wrong);
     }
   }
-  if (sub && add_delegated(map, caller) == 0) {
-    warnx("%s delegates no id to user %ld", caller->file, (long)caller->uid);
-    explain_delegation(caller);
-    _exit(FAILED);
+  if (sub && !add_delegated(map, caller)) {
+    fail_delegation(caller);
   }
 }
 
@@ -214,13 +220,27 @@ static inline void default_map(const struct caller *caller, struct map *map) {
   if (caller->uid != 0) {
     add_range(map, 0, caller->id, 1);
     add_delegated(map, caller);
-  } else if (add_delegated(map, caller) == 0 &&
-             add_mapped(map, caller, BLOCK_FIRST, BLOCK_COUNT) == 0) {
+  } else if (!add_delegated(map, caller) &&
+             !add_mapped(map, caller, BLOCK_FIRST, BLOCK_COUNT)) {
     warnx("no ids for root: %s delegates none, and %ld-%ld are not mapped here",
           caller->file, BLOCK_FIRST, BLOCK_FIRST + BLOCK_COUNT - 1);
     warnx("hint: -u all -g all takes those that are");
     _exit(FAILED);
   }
+}
+
+/* Whether one range of the parent holds all of RANGE: the kernel takes no other
+ * and would say so only when the namespace is there. */
+static inline bool is_mapped(const struct map *parent,
+                             const struct range *range) {
+  for (int i = 0; i < parent->length; i++) {
+    unsigned long before = range->outside - parent->ranges[i].inside;
+    if (range->outside >= parent->ranges[i].inside &&
+        before + range->count <= parent->ranges[i].count) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /* TEXT as a map, or the default if it is NULL. */
@@ -232,6 +252,13 @@ static inline void make_map(const char *text, const struct caller *caller,
     parse_map(text, caller, map);
   } else {
     default_map(caller, map);
+  }
+  for (int i = 0; i < map->length; i++) {
+    const struct range *range = &map->ranges[i];
+    if (!is_mapped(&caller->parent, range)) {
+      errx(FAILED, "%ld:%ld:%ld: not in one range of what is mapped here",
+           (long)range->inside, (long)range->outside, (long)range->count);
+    }
   }
   line.length = 0;
   put_map(&line, map, false);

@@ -33,16 +33,22 @@ struct signals {
   struct action child;
 };
 
-/* Before the child is made: blocks all signals, and takes SIGCHLD back from
- * "ignored", a state that is inherited and in which a child's status is lost.
- */
+/* Takes SIGCHLD back from "ignored", a state that is inherited and in which a
+ * child's status is lost. Returns what it was. */
+static inline struct action take_sigchld(void) {
+  struct action initial = {0}, before;
+
+  CALL(rt_sigaction, SIGCHLD, &initial, &before, SET_SIZE);
+  return before;
+}
+
+/* Before the child is made: blocks all signals, and sees to SIGCHLD. */
 static inline struct signals hold_signals(void) {
   uint64_t all = ~0UL;
-  struct action initial = {0};
   struct signals before;
 
   CALL(rt_sigprocmask, SIG_SETMASK, &all, &before.mask, SET_SIZE);
-  CALL(rt_sigaction, SIGCHLD, &initial, &before.child, SET_SIZE);
+  before.child = take_sigchld();
   return before;
 }
 
@@ -85,15 +91,21 @@ struct child {
   int pid, dir;  /* dir: of its /proc/PID, or -1 */
   int alive;     /* the write end of a pipe, which closes when we die */
   bool is_init;  /* PROG is PID 1 of a namespace */
+  bool leads;    /* PROG leads a session, which nobody else is in */
   int killed_by; /* a signal that had to become SIGKILL, or 0 */
 };
 
+static inline bool is_stop(int signal) {
+  return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
 /* PID 1 gets no signal that it has no handler for: not from inside, and from
  * outside only SIGKILL and SIGSTOP. pid_namespaces(7). One that it blocks, it
- * will ask for; one that it ignores, it means to. */
-static inline bool init_would_not_get(const struct child *child, int signal) {
+ * will ask for; one that it ignores, it means to. And who has nobody to be
+ * continued by is not stopped from a terminal: setpgid(2), orphaned. */
+static inline bool would_not_get(const struct child *child, int signal) {
   char status[4096] = "";
-  long fd = child->is_init
+  long fd = child->is_init || (child->leads && is_stop(signal))
                 ? CALL(openat, child->dir, "status", O_RDONLY | O_CLOEXEC)
                 : -1;
 
@@ -112,8 +124,8 @@ static inline void forward(struct child *child,
                            const struct signalfd_siginfo *info) {
   int signal = info->ssi_signo;
 
-  if (init_would_not_get(child, signal)) {
-    if (signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+  if (would_not_get(child, signal)) {
+    if (is_stop(signal)) {
       signal = SIGSTOP;
     } else if (signal != SIGCONT && signal != SIGURG && signal != SIGWINCH) {
       child->killed_by = signal;
