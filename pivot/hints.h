@@ -59,8 +59,7 @@ static inline bool is_shared(int proc, const struct place *place, bool parent) {
 
 static inline const char *why_not_permitted(int proc) {
   if (!capable(CAP_SYS_ADMIN)) {
-    return "CAP_SYS_ADMIN is missing; a user has it behind idmap -n "
-           "mnt";
+    return "CAP_SYS_ADMIN is missing: a user has it in idmap -n mnt";
   }
   int mnt = open_namespace(proc);
   if (mnt >= 0 && CALL(ioctl, mnt, NS_GET_USERNS, 0) < 0 && errno == EPERM) {
@@ -94,7 +93,10 @@ static inline const char *why_invalid(int proc, int new_fd, int old_fd,
     return "/ is not a mount point: a chroot";
   }
   if (!new_root->is_mount_point) {
-    return "NEW-ROOT is not a mount point";
+    return same(new_root, put_old) &&
+                   find_mount(proc, new_root->mount, &mount) && mount.unbindable
+               ? "NEW-ROOT is on an unbindable mount"
+               : "NEW-ROOT is not a mount point";
   }
 
   if (proc < 0) {

@@ -40,7 +40,7 @@ static struct place enter(const char *new_root) {
   struct place seen = look(AT_FDCWD, path[1] ? path : "/..");
   struct place here = look(AT_FDCWD, ".");
   if (!same(&seen, &here)) {
-    errx(FAILED, "%s is covered: something has been mounted on it", new_root);
+    errx(FAILED, "%s is covered by another mount", new_root);
   }
   return here;
 }
@@ -164,7 +164,7 @@ static void verify(int proc, unsigned long root_id, unsigned long old_id,
     go("/");
   } else if (!go_to_namespace_root(proc)) {
     if (errno != EINVAL) {
-      err(FAILED, "setns to the root of the mount namespace");
+      err(FAILED, "setns self/ns/mnt");
     }
     warnx("not checked whether / was a chroot: other processes share it");
     go("/");
@@ -273,11 +273,8 @@ int main(int argc, char **argv) {
   if (!(new_root = *argv++)) {
     errx(USAGE, "NEW-ROOT is missing");
   }
-  if (put_old && (free_files || keep)) {
-    errx(USAGE, "-o goes without -f and -k");
-  }
-  if ((free_files || keep) && !*argv) {
-    errx(USAGE, "-f and -k need PROG");
+  if ((free_files || keep) && (put_old || !*argv)) {
+    errx(USAGE, "-f and -k need PROG, and go without -o");
   }
 
   if (put_old) {
