@@ -317,3 +317,69 @@ END
   [ "$status" -ne 3 ] || skip "mount(8) did not fall here: $output"
   [ "$status" -eq 0 ]
 }
+
+# --- Races ------------------------------------------------------------------
+
+# race_setup: one is a directory, two a link that leads to the victim, and
+# somebody exchanges them.
+race_setup() {
+  cc -O2 -o "$here/race" "$BATS_TEST_DIRNAME/race.c"
+  mkdir -p "$root/one/x" "$here/victim/x"
+  touch "$here/victim/x/secret"
+  ln -s ../victim "$root/two"
+  export race="$here/race -n"
+}
+
+# race MODE ROUNDS VICTIM CONTROL --- SAFEMOUNT...: the control has to escape, and
+# safemount to do neither that nor always the same.
+race() {
+  local mode=$1 victim=$2 how control=()
+  shift 2
+  while [ "$1" != --- ]; do
+    control+=("$1")
+    shift
+  done
+  cd "$root"
+  TRY_SECONDS=60 try unshare --mount "$here/race" -s "$mode" 20000 one two "$victim" "${control[@]}"
+  [[ $output == *"escaped 1 "* ]] || skip "the control did not escape here: $output"
+
+  for how in '' -n; do
+    if [ -L one ]; then
+      mv one link
+      mv two one
+      mv link two
+    fi
+    # shellcheck disable=SC2086 # how is an option or none
+    TRY_SECONDS=120 try unshare --mount "$here/race" $how "$mode" 20000 one two "$victim" "${@:2}" 2>/dev/null
+    output=$(tail -n 1 <<<"$output")
+    [ "$status" -eq 0 ]
+    [[ $output =~ ^escaped\ 0\ inside\ ([0-9]+)\ refused\ ([0-9]+)\ exchanged\ ([0-9]+)$ ]]
+    [ "${BASH_REMATCH[1]}" -gt 0 ]
+    [ "${BASH_REMATCH[2]}" -gt 0 ]
+    [ "${BASH_REMATCH[3]}" -ge 20000 ]
+  done
+}
+
+# CVE-2021-30465, CVE-2018-15664
+@test "a target whose directory is exchanged for a link 20000 times and more is never mounted on outside" {
+  race_setup
+  race mount ../victim mount --bind "$here/source" one/x \
+    --- safemount -r . -o bind "$here/source" one/x
+}
+
+@test "a mount point is never made outside while its directory is exchanged for a link" {
+  race_setup
+  rm -r "$root/one/x" "$here/victim/x"
+  race mkdir ../victim mkdir one/x --- safemount -r . -t dir none one/x
+}
+
+@test "a relative source never comes from outside while its directory is exchanged for a link" {
+  race_setup
+  mkdir -p "$root/shown/x"
+  race source shown mount --bind one/x shown/x --- safemount -r . -o bind one/x shown/x
+}
+
+@test "a mount outside is never taken off while its directory is exchanged for a link" {
+  race_setup
+  race umount ../victim umount one/x --- safemount -r . -U one/x
+}
