@@ -50,9 +50,9 @@ check: all
 
 lint:
 	clang-format --dry-run --Werror $(wildcard */*.c */*.h)
-	shellcheck -x $(SCRIPTS) test/demo test/install test/run test/helper.bash .ci/run
+	shellcheck -x $(SCRIPTS) test/as_user test/demo test/install test/run test/helper.bash .ci/run
 	shellcheck -s bats $(wildcard test/*.bats)
-	shfmt -d -i 2 -ci $(SCRIPTS) test/demo test/install test/run test/helper.bash .ci/run
+	shfmt -d -i 2 -ci $(SCRIPTS) test/as_user test/demo test/install test/run test/helper.bash .ci/run
 	for page in $(MANUALS); do mandoc -T lint -W warning $$page || exit; done
 
 install: all

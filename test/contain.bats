@@ -44,7 +44,10 @@ setup() {
 
 teardown() {
   host_state | diff "$BATS_TEST_TMPDIR/before" -
-  wait_for eval '(($(processes) == 0))'
+  wait_for eval '(($(processes) == 0))' || {
+    pkill -KILL -x 'idmap|sleep' # or every test after this one fails too
+    return 1
+  }
 }
 
 # in_root, in_alice, in_host CMD...: in root's shifted tree, in the tree that
@@ -235,7 +238,7 @@ ways=(in_root in_alice in_host)
     ln -s /tmp/target "$bad/$plant"
     try contain "$bad" true
     [ "$status" -eq 125 ]
-    [[ $output == *"/$plant"*"Too many levels of symbolic links"* ]]
+    [[ $output == *"/$plant"*"Symbolic link loop"* ]]
     rm "$bad/$plant"
   done
 }
@@ -253,12 +256,19 @@ ways=(in_root in_alice in_host)
 }
 
 @test "newuidmap that is missing or not setuid is an error, and nothing runs" {
-  alone "$trees" <<'END'
-    source test/helper.bash
+  alone <<'END'
     mount --bind /usr/bin/true /usr/bin/newuidmap
     ! as_user alice contain / echo ran </dev/null
 END
-  [[ $output != *ran* ]]
+  [ "$status" -eq 0 ]
+  [[ $output == *newuidmap* && $output != *ran* ]]
+  alone <<'END'
+    cp /usr/bin/newuidmap "$BATS_TEST_TMPDIR/plain"
+    mount --bind "$BATS_TEST_TMPDIR/plain" /usr/bin/newuidmap
+    ! as_user alice contain / echo ran </dev/null
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *newuidmap* && $output != *ran* ]]
 }
 
 @test "where user namespaces are forbidden, contain says so and runs nothing" {
@@ -275,7 +285,7 @@ END
 @test "where /proc is masked, a container's own proc is an error" {
   alone <<'END'
     mount -t tmpfs none /proc/sys/kernel
-    ! unshare --user --map-root-user --mount contain / echo ran </dev/null
+    ! contain / echo ran </dev/null
 END
   [ "$status" -eq 0 ]
   [[ $output != *ran* ]]

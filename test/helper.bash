@@ -60,12 +60,6 @@ make_user() {
   done
 }
 
-# as_user NAME COMMAND...: as that user logged in.
-as_user() {
-  setpriv --reuid="$1" --regid="$1" --init-groups --inh-caps=-all \
-    env -i HOME=/tmp USER="$1" SHELL=/bin/sh TERM=dumb PATH="$PATH" "${@:2}"
-}
-
 # refuse CALL[:error=ERRNO][:when=N] COMMAND...: COMMAND, to which that system
 # call fails (ENOSYS by default), as on an older kernel or behind a filter.
 # Several are joined with a slash: openat2:error=EPERM/statx.
