@@ -40,12 +40,15 @@ static inline char *next_line(struct lines *lines) {
   while (lines->fd >= 0) {
     char *start = lines->buffer + lines->next;
     size_t length = lines->end - lines->next;
-    char *newline = memchr(start, '\n', length);
+    size_t newline = 0;
 
-    if (newline) {
-      lines->next += newline - start + 1;
-      *newline = '\0';
-      if (whole && strlen(start) == (size_t)(newline - start)) {
+    while (newline < length && start[newline] != '\n') {
+      newline++;
+    }
+    if (newline < length) {
+      lines->next += newline + 1;
+      start[newline] = '\0';
+      if (whole && strlen(start) == newline) {
         return start;
       }
       whole = true;

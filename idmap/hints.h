@@ -23,18 +23,18 @@ static const struct {
     {"user", CLONE_NEWUSER},     {"uts", CLONE_NEWUTS},
 };
 
-/* Whether /proc/sys/NAME holds the digit VALUE and no other. */
-static inline bool sysctl_is(int proc, const char *name, char value) {
+/* Whether the sysctl NAME holds the digit VALUE and no other. */
+static inline bool sysctl_is(const char *name, char value) {
   char text[3] = "";
-  int fd = CALL(openat, proc, name, O_RDONLY | O_CLOEXEC);
+  int fd = CALL(openat, AT_FDCWD, name, O_RDONLY | O_CLOEXEC);
 
   return fd >= 0 && CALL(read, fd, &text, 2) > 0 && text[0] == value &&
          (text[1] == '\n' || !text[1]);
 }
 
-static inline void explain_sysctl(int proc, const char *name, char bad) {
-  if (sysctl_is(proc, name, bad)) {
-    warnx("hint: /proc/%s is %c", name, bad);
+static inline void explain_sysctl(const char *name, char bad) {
+  if (sysctl_is(name, bad)) {
+    warnx("hint: %s is %c", name, bad);
   }
 }
 
@@ -54,53 +54,52 @@ static inline bool lacks(int capability, const char *name) {
 }
 
 /* What policies there are against users' namespaces, or what is done there. */
-static inline void explain_policy(int error, int proc) {
-  if ((error == EPERM || error == EACCES) && proc >= 0) {
-    explain_sysctl(proc, "sys/kernel/unprivileged_userns_clone", '0');
-    explain_sysctl(proc, "sys/kernel/apparmor_restrict_unprivileged_userns",
+static inline void explain_policy(int error) {
+  if (error == EPERM || error == EACCES) {
+    explain_sysctl("/proc/sys/kernel/unprivileged_userns_clone", '0');
+    explain_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
                    '1');
   }
 }
 
-/* After clone(2) or unshare(2) for FLAGS failed with ERROR. PROC is -1 where no
- * user namespace was asked for. */
-static inline void explain_namespaces(int error, int proc, int flags) {
+static inline bool is_chroot(void) {
   struct statx root, above;
-  bool seen = false;
-  char path[64];
 
-  if (error == EPERM && !(flags & CLONE_NEWUSER)) {
-    lacks(CAP_SYS_ADMIN, "CAP_SYS_ADMIN");
-    return;
-  }
+  return CALL(statx, AT_FDCWD, "/", 0, STATX_MNT_ID, &root) == 0 &&
+         CALL(statx, AT_FDCWD, "/..", 0, STATX_MNT_ID, &above) == 0 &&
+         ((root.stx_attributes_mask & ~root.stx_attributes &
+           STATX_ATTR_MOUNT_ROOT) ||
+          root.stx_mnt_id != above.stx_mnt_id);
+}
+
+/* After clone(2) or unshare(2) for FLAGS failed with ERROR. */
+static inline void explain_namespaces(int error, int flags) {
+  struct line path;
+  bool seen = false;
+
   if (error == EPERM || error == EACCES) {
-    if (lacks(CAP_SYS_ADMIN, NULL)) {
-      explain_policy(error, proc);
+    bool user = flags & CLONE_NEWUSER;
+    if (lacks(CAP_SYS_ADMIN, user ? NULL : "CAP_SYS_ADMIN") && user) {
+      explain_policy(error);
     }
-    if (CALL(statx, AT_FDCWD, "/", 0, STATX_MNT_ID, &root) == 0 &&
-        CALL(statx, AT_FDCWD, "/..", 0, STATX_MNT_ID, &above) == 0 &&
-        ((root.stx_attributes_mask & ~root.stx_attributes &
-          STATX_ATTR_MOUNT_ROOT) ||
-         root.stx_mnt_id != above.stx_mnt_id)) {
+    if (user && is_chroot()) {
       warnx("hint: / is a chroot, where none may be made");
     }
     return;
   }
   for (size_t i = 0; i < sizeof(namespaces) / sizeof(*namespaces); i++) {
-    const char *name = namespaces[i].name;
-    if (!(flags & namespaces[i].flag)) {
-      continue;
-    }
-    if (error == ENOSPC) {
-      stpcpy(stpcpy(stpcpy(path, "sys/user/max_"), name), "_namespaces");
-      if (sysctl_is(proc, path, '0')) {
-        warnx("hint: /proc/%s is 0", path);
+    if (flags & namespaces[i].flag) {
+      path.length = 0;
+      put_string(&path,
+                 error == ENOSPC ? "/proc/sys/user/max_" : "/proc/self/ns/");
+      put_string(&path, namespaces[i].name);
+      put_string(&path, error == ENOSPC ? "_namespaces" : "");
+      put_char(&path, '\0');
+      if (error == ENOSPC
+              ? sysctl_is(path.text, '0')
+              : CALL(faccessat, AT_FDCWD, (char *)path.text, F_OK) < 0) {
+        warnx("hint: %s is %s", path.text, error == ENOSPC ? "0" : "not there");
         seen = true;
-      }
-    } else {
-      stpcpy(stpcpy(path, "/proc/self/ns/"), name);
-      if (CALL(faccessat, AT_FDCWD, path, F_OK) < 0) {
-        warnx("hint: this kernel has no %s namespaces", name);
       }
     }
   }

@@ -40,10 +40,9 @@ static int parse_namespaces(const char *list) {
 
   for (const char *word = list, *end; word; word = *end ? end + 1 : NULL) {
     size_t length = (end = strchrnul(word, ',')) - word;
-    bool all = length == 3 && memcmp(word, "all", 3) == 0, known = all;
+    bool all = is_word(word, length, "all"), known = all;
     for (size_t i = 0; i < sizeof(namespaces) / sizeof(*namespaces); i++) {
-      const char *name = namespaces[i].name;
-      if (all || (strlen(name) == length && memcmp(word, name, length) == 0)) {
+      if (all || is_word(word, length, namespaces[i].name)) {
         flags |= namespaces[i].flag;
         known = true;
       }
@@ -60,11 +59,8 @@ static int parse_namespaces(const char *list) {
 
 static int open_proc(void) {
   struct statfs fs;
-  int proc = CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int proc = open_in(AT_FDCWD, "/proc");
 
-  if (proc < 0) {
-    err(FAILED, "open /proc");
-  }
   if (CALL(fstatfs, proc, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) {
     errx(FAILED, "/proc is not a procfs: maps are written there");
   }
@@ -74,18 +70,13 @@ static int open_proc(void) {
 /* Who we are, and what our user namespace maps. begin() saw to it that real and
  * effective ids are the same, and those the kernel told us at the start. */
 static void who(struct caller *caller, bool gids, int proc) {
-  const char *path = gids ? "self/gid_map" : "self/uid_map";
-  int fd = CALL(openat, proc, path, O_RDONLY | O_CLOEXEC);
-
-  if (fd < 0) {
-    err(FAILED, "open /proc/%s", path);
-  }
   caller->gids = gids;
   caller->uid = getauxval(AT_EUID);
   caller->id = gids ? getauxval(AT_EGID) : caller->uid;
   caller->file = gids ? "/etc/subgid" : "/etc/subuid";
   caller->accounts = gids ? "/etc/group" : "/etc/passwd";
-  read_map(fd, &caller->parent);
+  read_map(open_in(proc, gids ? "self/gid_map" : "self/uid_map"),
+           &caller->parent);
 
   /* What is shown for an id without a number here is somebody else's. */
 
@@ -108,20 +99,18 @@ static unsigned long choose_id(const struct map *map,
 
 /* --- Outside ------------------------------------------------------------- */
 
-_Noreturn static void fail(const char *call, int proc) {
+_Noreturn static void fail(const char *call) {
   warn("%s", call);
-  explain_policy(errno, proc);
+  explain_policy(errno);
   _exit(FAILED);
 }
 
-/* Opens the file NAME of the process whose directory in /proc is DIR, to be
- * read, and writes TEXT to it unless that is NULL. -1 if it fails. */
+/* Writes TEXT to the file NAME of the process whose directory in /proc is DIR.
+ * Returns the file, to be read, or -1. */
 static int write_file(int dir, const char *name, const char *text) {
-  int fd = CALL(openat, dir, name, (text ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+  int fd = CALL(openat, dir, name, O_RDWR | O_CLOEXEC);
 
-  if (fd < 0) {
-    warn("open /proc/PID/%s", name);
-  } else if (text && CALL(write, fd, text, strlen(text)) < 0) {
+  if (fd < 0 || CALL(write, fd, text, strlen(text)) < 0) {
     warn("write /proc/PID/%s", name);
     return -1;
   }
@@ -135,6 +124,15 @@ static bool is_own(const struct map *map, const struct caller *caller) {
          map->ranges[0].outside == caller->id;
 }
 
+static int make_child(void) {
+  int child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+
+  if (child < 0) {
+    err(FAILED, "clone");
+  }
+  return child;
+}
+
 static bool has_ended_well(int pid) {
   siginfo_t end;
 
@@ -146,24 +144,23 @@ static bool has_ended_well(int pid) {
 
 /* Where newuidmap(1) and newgidmap(1) are looked for: not on PATH, which may be
  * anybody's. */
-static const char directories[][20] = {"/usr/bin/", "/usr/local/bin/",
-                                       "/run/wrappers/bin/"};
+static const char helpers[][2][28] = {
+    {"/usr/bin/newuidmap", "/usr/bin/newgidmap"},
+    {"/usr/local/bin/newuidmap", "/usr/local/bin/newgidmap"},
+    {"/run/wrappers/bin/newuidmap", "/run/wrappers/bin/newgidmap"},
+};
 
-/* Starts newuidmap(1) or newgidmap(1), PROGRAM, for the process PID, which is a
- * child of ours that we have not waited for: so nobody else has its number,
+/* Starts newuidmap(1) or newgidmap(1) for the process PID, which is a child of
+ * ours that we have not waited for: so nobody else has its number,
  * whatever becomes of it. SIGNALS is NULL where none are held. */
-static int start_helper(const char *program, int pid, const struct map *map,
+static int start_helper(bool gids, int pid, const struct map *map,
                         const struct signals *signals) {
   static char *argv[3 * MOST_RANGES + 3];
   struct line words;
   extern char **environ;
   int argc = 1;
 
-  long helper = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-
-  if (helper < 0) {
-    err(FAILED, "clone");
-  }
+  int helper = make_child();
   if (helper > 0) {
     return helper;
   }
@@ -171,37 +168,34 @@ static int start_helper(const char *program, int pid, const struct map *map,
   put_number(&words, pid);
   put_char(&words, ' ');
   put_map(&words, map, false);
-  for (char *at = words.text, *end; at < words.text + words.length;
-       at = end + 1) {
+  put_char(&words, '\0');
+  for (char *at = words.text; *at; at++) {
     argv[argc++] = at;
-    end = at + strcspn(at, " \n");
-    *end = '\0';
+    while (*at > ' ') {
+      at++;
+    }
+    *at = '\0';
   }
   if (signals) {
     release_signals(signals);
   }
-  for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
-    char path[64];
-    stpcpy(stpcpy(path, directories[i]), program);
-    argv[0] = path;
+  for (int i = 0; i < 3; i++) {
+    const char *path = argv[0] = (char *)helpers[i][gids];
     CALL(execve, path, &argv[0], &environ[0]);
     if (errno != ENOENT) {
       break;
     }
   }
-  err(FAILED, "exec %s", program);
+  err(FAILED, "exec %s", helpers[0][gids]);
 }
 
-/* Ends the step if the helper PROGRAM refused. It has said why, but not if it
- * is not what it should be. */
-static void finish_helper(const char *program, int pid) {
-  char path[64];
-
+/* Ends the step if the helper PID refused. It has said why, but not if it is
+ * not what it should be. */
+static void finish_helper(bool gids, int pid) {
   if (pid && !has_ended_well(pid)) {
-    warnx("%s failed", program);
-    for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
-      stpcpy(stpcpy(path, directories[i]), program);
-      explain_helper(path);
+    warnx("%s failed", helpers[0][gids] + 9);
+    for (int i = 0; i < 3; i++) {
+      explain_helper(helpers[i][gids]);
     }
     _exit(FAILED);
   }
@@ -214,13 +208,18 @@ static void finish_map(int dir, const char *name, const struct map *meant,
   struct line text;
   struct map map;
 
-  text.length = 0;
-  put_map(&text, meant, false);
-  put_char(&text, '\0');
-  int fd = write_file(dir, name, helped ? NULL : text.text);
-  if (fd < 0) {
-    explain_map(errno, meant, gids);
-    _exit(FAILED);
+  int fd;
+
+  if (helped) {
+    fd = open_in(dir, name);
+  } else {
+    text.length = 0;
+    put_map(&text, meant, false);
+    put_char(&text, '\0');
+    if ((fd = write_file(dir, name, text.text)) < 0) {
+      explain_map(errno, meant, gids);
+      _exit(FAILED);
+    }
   }
   read_map(fd, &map);
   if (!same_map(&map, meant)) {
@@ -240,59 +239,43 @@ static void write_maps(const struct plan *plan, int pid, int dir,
     _exit(FAILED);
   }
   if (plan->users.uid != 0 && !is_own(&plan->uids, &plan->users)) {
-    uid_helper = start_helper("newuidmap", pid, &plan->uids, signals);
+    uid_helper = start_helper(false, pid, &plan->uids, signals);
   }
   if (plan->users.uid != 0 && !is_own(&plan->gids, &plan->groups)) {
-    gid_helper = start_helper("newgidmap", pid, &plan->gids, signals);
+    gid_helper = start_helper(true, pid, &plan->gids, signals);
   }
-  finish_helper("newuidmap", uid_helper);
-  finish_helper("newgidmap", gid_helper);
+  finish_helper(false, uid_helper);
+  finish_helper(true, gid_helper);
   finish_map(dir, "uid_map", &plan->uids, uid_helper, false);
   finish_map(dir, "gid_map", &plan->gids, gid_helper, true);
-}
-
-static void put_variable(struct line *line, const char *name, long number) {
-  put_string(line, name);
-  put_number(line, number);
-  put_char(line, '\0');
 }
 
 /* Runs the shell command of -o or -O where we are, with PID, and STATUS unless
  * it is negative, in its environment. */
 static bool run_command(const char *command, int pid, long status,
                         const struct signals *signals) {
+  static const char script[] =
+      "export PID=\"$1\" ${2:+STATUS=\"$2\"}; eval \"$0\"";
   extern char **environ;
-  struct line variables = {.length = 0};
-  int count = 0, kept = 0;
+  struct line first = {.length = 0}, second = {.length = 0};
 
-  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-
-  if (child < 0) {
-    err(FAILED, "clone");
-  }
+  int child = make_child();
   if (child > 0) {
     return has_ended_well(child);
   }
   if (signals) {
     release_signals(signals);
   }
-  while (environ[count]) {
-    count++;
-  }
-  char *argv[] = {"sh", "-c", (char *)command, NULL}, *envp[count + 3];
-  for (int i = 0; i < count; i++) {
-    if (strncmp(environ[i], "PID=", 4) && strncmp(environ[i], "STATUS=", 7)) {
-      envp[kept++] = environ[i];
-    }
-  }
-  put_variable(&variables, "PID=", pid);
-  envp[kept++] = variables.text;
+  put_number(&first, pid);
+  put_char(&first, '\0');
   if (status >= 0) {
-    envp[kept++] = variables.text + variables.length;
-    put_variable(&variables, "STATUS=", status);
+    put_number(&second, status);
   }
-  envp[kept] = NULL;
-  CALL(execve, "/bin/sh", &argv[0], &envp[0]);
+  put_char(&second, '\0');
+  char *argv[] = {
+      "sh",        "-c", (char *)script, (char *)command, first.text,
+      second.text, NULL};
+  CALL(execve, "/bin/sh", &argv[0], &environ[0]);
   err(FAILED, "exec /bin/sh");
 }
 
@@ -305,7 +288,7 @@ static void run_before(const struct plan *plan, int pid,
 
 /* --- Inside -------------------------------------------------------------- */
 
-static void bring_up_loopback(int proc) {
+static void bring_up_loopback(void) {
   struct ifreq lo = {.ifr_name = "lo"};
   int fd = CALL(socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -314,7 +297,7 @@ static void bring_up_loopback(int proc) {
   }
   lo.ifr_flags = IFF_UP;
   if (CALL(ioctl, fd, SIOCSIFFLAGS, &lo) < 0) {
-    fail("ioctl SIOCSIFFLAGS lo", proc);
+    fail("ioctl SIOCSIFFLAGS lo");
   }
 }
 
@@ -335,11 +318,10 @@ static void take_ids(const struct plan *plan) {
 /* A new time namespace is for children. Before Linux 6.1 exec does not enter
  * it, so we do. */
 static void enter_time(int proc) {
-  int fd =
-      CALL(openat, proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+  int fd = open_in(proc, "self/ns/time_for_children");
 
-  if (fd < 0 || CALL(setns, fd, CLONE_NEWTIME) < 0) {
-    err(FAILED, "setns /proc/self/ns/time_for_children");
+  if (CALL(setns, fd, CLONE_NEWTIME) < 0) {
+    err(FAILED, "setns CLONE_NEWTIME");
   }
 }
 
@@ -350,7 +332,7 @@ static void inside(const struct plan *plan, int proc) {
 
   if (plan->namespaces & CLONE_NEWCGROUP &&
       CALL(unshare, CLONE_NEWCGROUP) < 0) {
-    fail("unshare CLONE_NEWCGROUP", proc);
+    fail("unshare CLONE_NEWCGROUP");
   }
   if (plan->namespaces & CLONE_NEWTIME) {
     enter_time(proc);
@@ -364,10 +346,10 @@ static void inside(const struct plan *plan, int proc) {
 
   if (plan->namespaces & CLONE_NEWNS &&
       CALL(mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-    fail("mount --make-rslave /", proc);
+    fail("mount --make-rslave /");
   }
   if (plan->namespaces & CLONE_NEWNET) {
-    bring_up_loopback(proc);
+    bring_up_loopback();
   }
   if (plan->hostname &&
       CALL(sethostname, plan->hostname, strlen(plan->hostname)) < 0) {
@@ -395,13 +377,7 @@ static int open_child(int proc, int pid) {
   path.length = 0;
   put_number(&path, pid);
   put_char(&path, '\0');
-  const char *name = path.text;
-  int dir = CALL(openat, proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-  if (dir < 0) {
-    err(FAILED, "open /proc/%s", name);
-  }
-  return dir;
+  return open_in(proc, path.text);
 }
 
 /* root's own groups are no ids of the map, and yet would open files. What a
@@ -414,8 +390,8 @@ static void drop_groups(const struct plan *plan, int proc) {
     return;
   }
   int error = errno;
-  int fd = CALL(openat, proc, "self/setgroups", O_RDONLY | O_CLOEXEC);
-  if (fd < 0 || CALL(read, fd, &state, 4) < 0 || strcmp(state, "deny") != 0) {
+  int fd = open_in(proc, "self/setgroups");
+  if (CALL(read, fd, &state, 4) < 0 || strcmp(state, "deny") != 0) {
     errno = error;
     err(FAILED, "setgroups");
   }
@@ -436,9 +412,9 @@ static void wait_for_word(int pipe) {
   }
 }
 
-_Noreturn static void fail_namespaces(const char *call, int proc, int flags) {
+_Noreturn static void fail_namespaces(const char *call, int flags) {
   warn("%s", call);
-  explain_namespaces(errno, proc, flags);
+  explain_namespaces(errno, flags);
   _exit(FAILED);
 }
 
@@ -451,7 +427,7 @@ static void join_mapped(const struct plan *plan, int proc) {
   long child = CALL(clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
 
   if (child < 0) {
-    fail_namespaces("clone", proc, CLONE_NEWUSER);
+    fail_namespaces("clone", CLONE_NEWUSER);
   }
   if (child == 0) {
     close_fd(ends[1]);
@@ -461,10 +437,10 @@ static void join_mapped(const struct plan *plan, int proc) {
   int dir = open_child(proc, child);
   write_maps(plan, child, dir, NULL);
 
-  int fd = CALL(openat, dir, "ns/user", O_RDONLY | O_CLOEXEC);
+  int fd = open_in(dir, "ns/user");
 
-  if (fd < 0 || CALL(setns, fd, CLONE_NEWUSER) < 0) {
-    err(FAILED, "setns /proc/PID/ns/user");
+  if (CALL(setns, fd, CLONE_NEWUSER) < 0) {
+    err(FAILED, "setns CLONE_NEWUSER");
   }
 
   /* It must not be among PROG's children. */
@@ -478,11 +454,7 @@ static int prepare_before(const struct plan *plan, int ends[2]) {
   long self = CALL(getpid);
 
   make_pipe(ends);
-  long child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
-
-  if (child < 0) {
-    err(FAILED, "clone");
-  }
+  int child = make_child();
   if (child == 0) {
     close_fd(ends[1]);
     wait_for_word(ends[0]);
@@ -512,11 +484,10 @@ static void enter(const struct plan *plan, int proc) {
     flags &= ~CLONE_NEWUSER;
   }
   if (flags && CALL(unshare, flags) < 0) {
-    fail_namespaces("unshare", proc, flags);
+    fail_namespaces("unshare", flags);
   }
   if (own) {
-    int self = CALL(openat, proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    write_maps(plan, 0, self, NULL);
+    write_maps(plan, 0, open_in(proc, "self"), NULL);
   }
   if (before && (CALL(write, ends[1], "", 1) != 1 || !has_ended_well(before))) {
     _exit(FAILED);
@@ -559,13 +530,13 @@ static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
                         .is_init = plan->namespaces & CLONE_NEWPID};
 
   if (child.pid < 0) {
-    fail_namespaces("clone", proc, flags);
+    fail_namespaces("clone", flags);
   }
   if (child.pid == 0) {
     close_fd(ends[1]);
     wait_for_word(ends[0]);
     if (plan->namespaces & CLONE_NEWTIME && CALL(unshare, CLONE_NEWTIME) < 0) {
-      fail_namespaces("unshare", proc, CLONE_NEWTIME);
+      fail_namespaces("unshare", CLONE_NEWTIME);
     }
     inside(plan, proc);
     release_signals(&signals);

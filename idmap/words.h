@@ -18,6 +18,16 @@
 #define BLOCK_FIRST 1879048192UL
 #define BLOCK_COUNT 65536UL
 
+/* Opens what has to be there, a file below DIR, which is /proc or in it. */
+static inline int open_in(int dir, const char *name) {
+  int fd = CALL(openat, dir, name, O_RDONLY | O_CLOEXEC);
+
+  if (fd < 0) {
+    err(FAILED, "open %s in /proc", name);
+  }
+  return fd;
+}
+
 struct caller {
   bool gids;            /* whether these are group ids */
   unsigned long uid;    /* the user, who is the key of both files */
@@ -45,7 +55,10 @@ static inline void read_map(int fd, struct map *map) {
   text[length] = '\0';
   for (const char *at = text; *at; at++) {
     for (int i = 0; i < 3 && at; i++) {
-      at = digits(at + strspn(at, " "), LAST_ID + 1, &numbers[i]);
+      while (*at == ' ') {
+        at++;
+      }
+      at = digits(at, LAST_ID + 1, &numbers[i]);
     }
     if (!at || *at != '\n' ||
         add_range(map, numbers[0], numbers[1], numbers[2])) {
@@ -68,7 +81,7 @@ static inline const char *user_name(const struct caller *caller) {
     while (!*name && (line = next_line(&passwd))) {
       if (split(line, fields, 7) == 7 && number(fields[2], LAST_ID, &id) &&
           id == caller->uid && strlen(fields[0]) < sizeof(name)) {
-        strcpy(name, fields[0]);
+        memcpy(name, fields[0], strlen(fields[0]));
       }
     }
   }
@@ -176,6 +189,11 @@ static inline _Noreturn void fail_delegation(const struct caller *caller) {
   _exit(FAILED);
 }
 
+/* Whether NAME is the LENGTH bytes at WORD. */
+static inline bool is_word(const char *word, size_t length, const char *name) {
+  return strlen(name) == length && memcmp(word, name, length) == 0;
+}
+
 /* Reads TEXT, a MAP, into MAP; exits if anything in it is wrong. The word that
  * takes what is free comes after those that say where. */
 static inline void parse_map(const char *text, const struct caller *caller,
@@ -189,16 +207,16 @@ static inline void parse_map(const char *text, const struct caller *caller,
     const char *wrong = NULL;
     struct range range;
 
-    if (length == 4 && memcmp(word, "root", 4) == 0) {
+    if (is_word(word, length, "root")) {
       wrong = add_range(map, 0, caller->id, 1);
-    } else if (length == 4 && memcmp(word, "self", 4) == 0) {
+    } else if (is_word(word, length, "self")) {
       wrong = add_range(map, caller->id, caller->id, 1);
-    } else if (length == 3 && memcmp(word, "all", 3) == 0) {
+    } else if (is_word(word, length, "all")) {
       for (int i = 0; i < caller->parent.length && !wrong; i++) {
         range = caller->parent.ranges[i];
         wrong = add_range(map, range.inside, range.inside, range.count);
       }
-    } else if (length == 3 && memcmp(word, "sub", 3) == 0) {
+    } else if (is_word(word, length, "sub")) {
       sub = true;
     } else if (read_range(word, &range) == end) {
       wrong = add_range(map, range.inside, range.outside, range.count);

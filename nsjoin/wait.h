@@ -73,16 +73,20 @@ static inline void die_with_parent(int parent) {
   }
 }
 
-/* One of the signal sets, such as SigCgt, in the /proc/PID/status of CHILD. */
+/* Whether the line of STATUS, a /proc/PID/status, that starts with SET, such as
+ * SigCgt, has SIGNAL. */
 static inline bool status_has(const char *status, const char *set, int signal) {
-  const char *at = strstr(status, set);
   uint64_t bits = 0;
 
-  if (!at) {
+  while (*status && memcmp(status, set, 8) != 0) {
+    status = strchrnul(status, '\n');
+    status += *status == '\n';
+  }
+  if (!*status) {
     return true;
   }
-  for (at += strlen(set); *at != '\n'; at++) {
-    bits = bits * 16 + (*at > '9' ? *at - 'a' + 10 : *at - '0');
+  for (status += 8; *status && *status != '\n'; status++) {
+    bits = bits * 16 + (*status > '9' ? *status - 'a' + 10 : *status - '0');
   }
   return bits >> (signal - 1) & 1;
 }
@@ -104,7 +108,7 @@ static inline bool is_stop(int signal) {
  * will ask for; one that it ignores, it means to. And who has nobody to be
  * continued by is not stopped from a terminal: setpgid(2), orphaned. */
 static inline bool would_not_get(const struct child *child, int signal) {
-  char status[4096] = "";
+  static char status[1 << 16]; /* its "Groups:" may be long */
   long fd = child->is_init || (child->leads && is_stop(signal))
                 ? CALL(openat, child->dir, "status", O_RDONLY | O_CLOEXEC)
                 : -1;
@@ -112,8 +116,9 @@ static inline bool would_not_get(const struct child *child, int signal) {
   if (fd < 0) {
     return false;
   }
-  CALL(read, fd, &status, sizeof(status) - 1);
+  long n = CALL(read, fd, &status, sizeof(status) - 8);
   close_fd(fd);
+  memset(status + (n < 0 ? 0 : n), 0, 8);
   return !status_has(status, "SigBlk:\t", signal) &&
          !status_has(status, "SigIgn:\t", signal) &&
          !status_has(status, "SigCgt:\t", signal);
