@@ -1,6 +1,7 @@
 # make            the five programs, small and static
 # make demo       a container on the spot
 # make check      the tests, as root (test/install gets what they need)
+# make fuzz       the parsers, under clang's libFuzzer
 # make install    PREFIX=/usr/local, DESTDIR=
 
 TOOLS = pivot/pivot seal/seal nsjoin/nsjoin idmap/idmap safemount/safemount
@@ -47,6 +48,17 @@ demo: all
 # As root, in namespaces of their own: T=test/pivot.bats for one file.
 check: all
 	test/run $(or $(T),test)
+
+# Each test/fuzz-NAME.c, with what is in test/corpus/NAME to begin with.
+RUNS = 10000000
+fuzz:
+	set -e; dir=`mktemp -d`; for source in $(or $(T),$(wildcard test/fuzz-*.c)); do \
+	  name=`basename $$source .c`; name=$${name#fuzz-}; mkdir $$dir/$$name; \
+	  clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=all -o $$dir/fuzz $$source; \
+	  $$dir/fuzz -runs=$(RUNS) -max_len=1024 -verbosity=0 -print_final_stats=1 \
+	    $$dir/$$name test/corpus/$$name; \
+	done; rm -r $$dir
 
 lint:
 	clang-format --dry-run --Werror $(wildcard */*.c */*.h)
