@@ -150,9 +150,9 @@ static const char helpers[][2][28] = {
     {"/run/wrappers/bin/newuidmap", "/run/wrappers/bin/newgidmap"},
 };
 
-/* Starts newuidmap(1) or newgidmap(1) for the process PID, which is a child of
- * ours that we have not waited for: so nobody else has its number,
- * whatever becomes of it. SIGNALS is NULL where none are held. */
+/* Starts newuidmap(1) or newgidmap(1) for PID, the number in /proc of a child
+ * of ours that we have not waited for: so nobody else has its number, whatever
+ * becomes of it. SIGNALS is NULL where none are held. */
 static int start_helper(bool gids, int pid, const struct map *map,
                         const struct signals *signals) {
   static char *argv[3 * MOST_RANGES + 3];
@@ -367,13 +367,30 @@ static void inside(const struct plan *plan, int proc) {
 
 /* --- Both ---------------------------------------------------------------- */
 
-/* The directory of the child PID in PROC, or -1 if that is. */
-static int open_child(int proc, int pid) {
+/* The number in PROC of a child with PIDFD. If /proc is that of a PID namespace
+ * above ours, it is not the one that clone(2) returned, which may be anybody's
+ * there. */
+static int number_of(int proc, int pidfd) {
+  struct line path;
+  char text[512];
+  unsigned long pid;
+
+  path.length = 0;
+  put_string(&path, "self/fdinfo/");
+  put_number(&path, pidfd);
+  put_char(&path, '\0');
+  long n = CALL(read, open_in(proc, path.text), &text, sizeof(text) - 1);
+  text[n < 0 ? 0 : n] = '\0';
+  const char *found = find_line(text, "Pid:\t");
+  if (!found || !digits(found, INT_MAX, &pid) || pid == 0) {
+    errx(FAILED, "our child is not in /proc");
+  }
+  return pid;
+}
+
+static int open_number(int proc, int pid) {
   struct line path;
 
-  if (proc < 0) {
-    return -1;
-  }
   path.length = 0;
   put_number(&path, pid);
   put_char(&path, '\0');
@@ -421,10 +438,11 @@ _Noreturn static void fail_namespaces(const char *call, int flags) {
 /* A namespace of which we are to be part, and still the ones outside who may
  * write its maps: so a child makes it, and we join when they are written. */
 static void join_mapped(const struct plan *plan, int proc) {
-  int ends[2];
+  int ends[2], pidfd;
 
   make_pipe(ends);
-  long child = CALL(clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+  long child =
+      CALL(clone, CLONE_NEWUSER | CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
 
   if (child < 0) {
     fail_namespaces("clone", CLONE_NEWUSER);
@@ -434,8 +452,8 @@ static void join_mapped(const struct plan *plan, int proc) {
     wait_for_word(ends[0]);
   }
 
-  int dir = open_child(proc, child);
-  write_maps(plan, child, dir, NULL);
+  int pid = number_of(proc, pidfd), dir = open_number(proc, pid);
+  write_maps(plan, pid, dir, NULL);
 
   int fd = open_in(dir, "ns/user");
 
@@ -519,13 +537,14 @@ static void let_go(const struct plan *plan, const struct child *child) {
 static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
   static gid_t groups[65536];
   struct signals signals = hold_signals();
-  int flags = (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) | SIGCHLD;
-  int ends[2];
+  int flags = (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) |
+              CLONE_PIDFD | SIGCHLD;
+  int ends[2], pidfd;
   long count = CALL(getgroups, 65536, &groups);
 
   make_pipe(ends);
   drop_groups(plan, proc);
-  struct child child = {.pid = CALL(clone, flags, 0, 0, 0, 0),
+  struct child child = {.pid = CALL(clone, flags, 0, &pidfd, 0, 0),
                         .alive = ends[1],
                         .is_init = plan->namespaces & CLONE_NEWPID};
 
@@ -548,9 +567,10 @@ static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
   if (plan->user && plan->users.uid == 0) {
     CALL(setgroups, count, &groups);
   }
-  child.dir = open_child(proc, child.pid);
+  int pid = number_of(proc, pidfd);
+  child.dir = open_number(proc, pid);
   if (plan->user) {
-    write_maps(plan, child.pid, child.dir, &signals);
+    write_maps(plan, pid, child.dir, &signals);
   }
   run_before(plan, child.pid, &signals);
   let_go(plan, &child);

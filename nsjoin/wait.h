@@ -73,20 +73,30 @@ static inline void die_with_parent(int parent) {
   }
 }
 
-/* Whether the line of STATUS, a /proc/PID/status, that starts with SET, such as
- * SigCgt, has SIGNAL. */
+/* What follows NAME at the start of a line of TEXT, or NULL. */
+static inline const char *find_line(const char *text, const char *name) {
+  size_t length = strlen(name);
+
+  while (*text) {
+    const char *end = strchrnul(text, '\n');
+    if ((size_t)(end - text) > length && memcmp(text, name, length) == 0) {
+      return text + length;
+    }
+    text = end + (*end == '\n');
+  }
+  return NULL;
+}
+
+/* Whether SET, such as SigCgt, of STATUS, a /proc/PID/status, has SIGNAL. */
 static inline bool status_has(const char *status, const char *set, int signal) {
+  const char *at = find_line(status, set);
   uint64_t bits = 0;
 
-  while (*status && memcmp(status, set, 8) != 0) {
-    status = strchrnul(status, '\n');
-    status += *status == '\n';
-  }
-  if (!*status) {
+  if (!at) {
     return true;
   }
-  for (status += 8; *status && *status != '\n'; status++) {
-    bits = bits * 16 + (*status > '9' ? *status - 'a' + 10 : *status - '0');
+  for (; *at && *at != '\n'; at++) {
+    bits = bits * 16 + (*at > '9' ? *at - 'a' + 10 : *at - '0');
   }
   return bits >> (signal - 1) & 1;
 }
@@ -116,9 +126,9 @@ static inline bool would_not_get(const struct child *child, int signal) {
   if (fd < 0) {
     return false;
   }
-  long n = CALL(read, fd, &status, sizeof(status) - 8);
+  long n = CALL(read, fd, &status, sizeof(status) - 1);
   close_fd(fd);
-  memset(status + (n < 0 ? 0 : n), 0, 8);
+  status[n < 0 ? 0 : n] = '\0';
   return !status_has(status, "SigBlk:\t", signal) &&
          !status_has(status, "SigIgn:\t", signal) &&
          !status_has(status, "SigCgt:\t", signal);
