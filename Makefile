@@ -33,12 +33,12 @@ HARDEN += -idirafter /usr/include \
 START = -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
   $(MUSL)rcrt1.o $(MUSL)crti.o
 END = $(MUSL)crtn.o
-LINK += -Wl,--hash-style=gnu,--spare-dynamic-tags=0
+LINK += -Wl,--hash-style=gnu,--spare-dynamic-tags=0 -T pivot/layout.ld
 endif
 
 all: $(TOOLS)
 
-$(TOOLS): %: %.c $(HEADERS) Makefile
+$(TOOLS): %: %.c $(HEADERS) pivot/layout.ld Makefile
 	$(CC) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(START) -o $@ $< $(END) $(LINK) $(LDFLAGS)
 
 # A container as root and as a user, on the host's own files.

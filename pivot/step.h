@@ -67,10 +67,10 @@ static inline _Noreturn void print(const char *text) {
  * has come to the operands. KNOWN lists letters as for getopt(3), whose errors
  * would bring in stdio; -h, -V and -v are known to all and handled here. */
 static inline int option(char ***argv, const char *known, char **value) {
-  static const char *letters = "";
+  static const char *letters;
   const char *found;
 
-  if (!*letters) {
+  if (!letters || !*letters) {
     const char *word = **argv;
     if (!word || word[0] != '-' || !word[1]) {
       return 0;
