@@ -7,6 +7,12 @@ tools=(pivot seal nsjoin idmap safemount)
 
 setup() {
   mkdir "$BATS_TEST_TMPDIR"/{source,target}
+  touch "$BATS_TEST_TMPDIR/net"
+  unshare --net="$BATS_TEST_TMPDIR/net" true
+}
+
+teardown() {
+  umount "$BATS_TEST_TMPDIR/net"
 }
 
 # step TOOL [OPTION]... -- PROG [ARG]...: that tool doing a harmless step, in a
@@ -21,7 +27,7 @@ step() {
   shift
   case $tool in
     pivot) operands=(/) ;;
-    nsjoin) operands=(-n net "$$") ;;
+    nsjoin) operands=("$BATS_TEST_TMPDIR/net") ;;
     idmap) operands=(-u all -g all) ;;
     safemount) operands=(-o bind "$BATS_TEST_TMPDIR/source" "$BATS_TEST_TMPDIR/target") ;;
   esac
@@ -154,7 +160,7 @@ step() {
       case $tool in
         pivot) set -- pivot / ;;
         seal) set -- seal ;;
-        nsjoin) set -- nsjoin -n net $$ ;;
+        nsjoin) set -- nsjoin "$BATS_TEST_TMPDIR/net" ;;
         idmap) set -- idmap -u all -g all ;;
         safemount) set -- safemount -o bind "$BATS_TEST_TMPDIR/source" "$BATS_TEST_TMPDIR/target" ;;
       esac
@@ -192,7 +198,7 @@ step() {
     case $tool in
       pivot) set -- pivot -v / /bin/true ;;
       seal) set -- seal -v /bin/true ;;
-      nsjoin) set -- nsjoin -v -n net $$ /bin/true ;;
+      nsjoin) set -- nsjoin -v "$BATS_TEST_TMPDIR/net" /bin/true ;;
       idmap) set -- idmap -v -K -n mnt /bin/true ;;
       safemount) set -- safemount -v -o bind "$BATS_TEST_TMPDIR/source" "$BATS_TEST_TMPDIR/target" /bin/true ;;
     esac
