@@ -1,0 +1,177 @@
+/* namespaces.h: which namespaces there are to join, and in which order. */
+
+#ifndef NAMESPACES_H
+#define NAMESPACES_H
+
+#include "target.h"
+#include <linux/nsfs.h>
+#include <linux/sched.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
+/* As in /proc/PID/ns. "self/" is left out for another process. */
+static const struct kind {
+  char path[16];
+  int type;
+} kinds[] = {
+    {"self/ns/cgroup", CLONE_NEWCGROUP}, {"self/ns/ipc", CLONE_NEWIPC},
+    {"self/ns/mnt", CLONE_NEWNS},        {"self/ns/net", CLONE_NEWNET},
+    {"self/ns/pid", CLONE_NEWPID},       {"self/ns/time", CLONE_NEWTIME},
+    {"self/ns/user", CLONE_NEWUSER},     {"self/ns/uts", CLONE_NEWUTS}};
+#define KINDS (sizeof(kinds) / sizeof(*kinds))
+#define SELF strlen("self/")
+#define MOUNTS "self/ns/mnt"
+#define USERS "self/ns/user"
+
+/* What setns(2) is given at once: a pidfd with the TYPES to take, or a file. */
+struct part {
+  const char *name;
+  int fd, types;
+};
+
+#define MOST_PARTS 16
+struct parts {
+  struct part list[MOST_PARTS];
+  int count, types; /* types: of all of them */
+};
+
+/* The types that LIST names, as in -n user,mnt. */
+static inline int types_of(const char *list) {
+  int types = 0;
+
+  for (const char *end; list; list = *end ? end + 1 : NULL) {
+    int type = 0;
+    end = strchrnul(list, ',');
+    for (size_t i = 0; i < KINDS; i++) {
+      const char *name = kinds[i].path + strlen("self/ns/");
+      if (strlen(name) == (size_t)(end - list) &&
+          strncmp(name, list, end - list) == 0) {
+        type = kinds[i].type;
+      }
+    }
+    if (!type) {
+      errx(USAGE, "%s: not a list of namespaces, such as user,mnt", list);
+    }
+    types |= type;
+  }
+  return types;
+}
+
+/* Those of WANTED, or of all if that is 0, which TARGET does not share with us.
+ * To join what one is in already is refused to all but its owner. */
+static inline int differing(int proc, const struct target *target, int wanted) {
+  int types = 0;
+
+  for (size_t i = 0; i < KINDS; i++) {
+    if (wanted && !(wanted & kinds[i].type)) {
+      continue;
+    }
+    unsigned long ours = inode_of(proc, kinds[i].path);
+    if (!ours && wanted) {
+      errx(FAILED, "this kernel has no %s", kinds[i].path + SELF);
+    }
+    if (ours) {
+      unsigned long other = kinds[i].type == CLONE_NEWPID && target->pid_ns
+                                ? target->pid_ns
+                                : inode_of(target->dir, kinds[i].path + SELF);
+      if (!other) {
+        errx(FAILED, "process %ld has ended", (long)target->pid);
+      }
+      types |= other == ours ? 0 : kinds[i].type;
+    }
+  }
+  return types;
+}
+
+/* Whether FD is a file of a namespace; its type, or 0. */
+static inline int type_of(int fd) {
+  struct statfs fs;
+  long type;
+
+  if (CALL(fstatfs, fd, &fs) < 0 || fs.f_type != NSFS_MAGIC ||
+      (type = CALL(ioctl, fd, NS_GET_NSTYPE)) < 0) {
+    return 0;
+  }
+  return type;
+}
+
+/* Adds a namespace file, or fd:N, to PARTS. */
+static inline void add_file(struct parts *parts, const char *name) {
+  int fd = inherited(name);
+
+  if (fd < 0) {
+    fd = CALL(openat, AT_FDCWD, name,
+              O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) {
+      err(FAILED, "open %s", name);
+    }
+  }
+  int type = type_of(fd);
+  if (!type) {
+    errx(FAILED, "%s is no file of a namespace", name);
+  }
+  if (parts->types & type) {
+    errx(FAILED, "%s: there is another namespace of that type", name);
+  }
+  if (parts->count == MOST_PARTS) {
+    errx(FAILED, "%s: too many", name);
+  }
+  parts->list[parts->count++] = (struct part){name, fd, type};
+  parts->types |= type;
+}
+
+/* The user namespace that owns MNT must not be a descendant of the one, INSIDE,
+ * that PROG will be in: there, PROG would have more rights than whoever made
+ * these mounts, and follow his links with them. */
+static inline void refuse_their_mounts(int mnt, unsigned long inside) {
+  int owner = CALL(ioctl, mnt, NS_GET_USERNS);
+
+  for (int depth = 0; owner >= 0; depth++) {
+    if (inode_of(owner, "") == inside) {
+      if (depth == 0) {
+        return;
+      }
+      errx(FAILED, "the mount namespace belongs to a user namespace below "
+                   "the one that PROG would be in");
+    }
+    owner = CALL(ioctl, owner, NS_GET_PARENT);
+  }
+
+  /* EPERM is at the top of what we may see: the owner is above us, or beside.
+   */
+
+  if (errno != EPERM) {
+    err(FAILED, "ioctl NS_GET_USERNS");
+  }
+}
+
+static inline bool set(const struct part *part) {
+  return CALL(setns, part->fd, part->types) == 0;
+}
+
+/* Joins all of PARTS: with our present privileges what they suffice for, then
+ * the user namespace, then the rest, to which that gives them. */
+static inline void join_all(struct parts *parts) {
+  struct part *list = parts->list;
+  bool joined[MOST_PARTS] = {false};
+
+  for (int i = 1; i < parts->count; i++) {
+    if (list[i].types & CLONE_NEWUSER) {
+      struct part user = list[i];
+      list[i] = list[0];
+      list[0] = user;
+    }
+  }
+  for (int i = 1; i < parts->count && parts->types & CLONE_NEWUSER; i++) {
+    joined[i] = set(&list[i]);
+  }
+  for (int i = 0; i < parts->count; i++) {
+    if (!joined[i] && !set(&list[i])) {
+      err(FAILED, "setns %s", list[i].name);
+    }
+  }
+}
+
+#endif

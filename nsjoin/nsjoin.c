@@ -1,0 +1,342 @@
+/* nsjoin: enter the namespaces of a process, and run a program there.
+ *
+ * setns(2) changes namespaces and nothing else. Descriptors, environment, keys,
+ * groups and signals stay ours; so does the file of the program, which somebody
+ * inside can reach through /proc. To enter a container that is not trusted, all
+ * of this must be left outside first, and that must be certain.
+ *
+ * So everything is looked up before, of one process; whoever prepares the entry
+ * is not seen in the PID namespace that is joined; what is born in it is ready
+ * to become PROG, and does nothing else. PROG never runs half joined.
+ */
+
+#include "../pivot/descriptors.h"
+#include "credentials.h"
+#include "environment.h"
+#include <linux/memfd.h>
+#include <sys/mman.h>
+
+ABOUT("nsjoin", "[-Eevx] [-f FILE]... [-g GID] [-k LIST] [-n LIST] [-u UID] "
+                "TARGET [PROG [ARG]...]\n");
+
+#define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+
+/* Those in which a process meets others, or their files, or their root. */
+#define THEIRS (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID)
+
+struct entry {
+  int proc;
+  struct target target;
+  struct parts parts;
+  struct credentials credentials;
+  const char *keep; /* descriptors, as for -k */
+  int types;        /* of -n, or 0 */
+  bool unsealed, keep_env, their_env;
+  bool careful;         /* one of THEIRS is joined */
+  unsigned long mounts; /* the mount namespace that was looked at */
+  int root, cwd;        /* of the target, or -1 */
+};
+
+static void parse(int argc, char **argv, struct entry *entry, char ***operands,
+                  const char **files) {
+  char *value = NULL;
+  unsigned long id;
+  int letter, count = 0;
+
+  argv = begin(argc, argv);
+  while ((letter = option(&argv, "Eef:g:k:n:u:x", &value))) {
+    if (letter == 'E') {
+      entry->keep_env = true;
+    } else if (letter == 'e') {
+      entry->their_env = true;
+    } else if (letter == 'f') {
+      if (count == MOST_PARTS) {
+        errx(USAGE, "-f is given too often");
+      }
+      files[count++] = value;
+    } else if (letter == 'k') {
+      entry->keep = value;
+    } else if (letter == 'n') {
+      entry->types = types_of(value);
+    } else if (letter == 'x') {
+      entry->unsealed = true;
+    } else if (!number(value, UINT_MAX - 1UL, &id)) {
+      errx(USAGE, "%s: not an id", value);
+    } else if (letter == 'g') {
+      entry->credentials.gid = id;
+    } else {
+      entry->credentials.uid = id;
+    }
+  }
+  if (!*argv) {
+    errx(USAGE, "TARGET is missing");
+  }
+  if (entry->keep_env && entry->their_env) {
+    errx(USAGE, "-e goes without -E");
+  }
+  *operands = argv;
+}
+
+/* Whoever enters can be reached through /proc/PID/exe by those inside, for
+ * writing too (CVE-2019-5736). A marker in argv or in the environment would say
+ * only what somebody wrote there. */
+static void refuse_unsealed(int proc) {
+  int exe = CALL(openat, proc, "self/exe", O_RDONLY | O_CLOEXEC);
+  long seals = exe < 0 ? -1 : CALL(fcntl, exe, F_GET_SEALS);
+
+  if (seals < 0 || (seals & SEALS) != SEALS) {
+    errx(FAILED, "those inside could replace this program: use seal nsjoin, "
+                 "or -x");
+  }
+}
+
+/* Finds out what TARGET and FILES are, and opens all that is to be joined. */
+static void look_up(struct entry *entry, char *name, const char **files) {
+  struct target *target = &entry->target;
+  struct parts *parts = &entry->parts;
+  unsigned long pid;
+  int fd = inherited(name);
+
+  entry->proc = open_proc();
+  if (fd >= 0 ? !type_of(fd) : !strchr(name, '/')) {
+    if (fd < 0 && (!number(name, INT_MAX, &pid) || pid == 0)) {
+      errx(USAGE, "%s: not a PID, a file with a / in it, or fd:N", name);
+    }
+    if (entry->proc < 0) {
+      errx(FAILED, "a process needs /proc, as a procfs");
+    }
+    *target = fd < 0 ? hold_pid(entry->proc, pid) : hold_pidfd(entry->proc, fd);
+    find_waited(entry->proc, target);
+    parts->list[parts->count++] = (struct part){name, target->pidfd, 0};
+  } else {
+    add_file(parts, name);
+  }
+  for (; *files; files++) {
+    add_file(parts, *files);
+  }
+  if (target->pid) {
+    parts->list[0].types =
+        differing(entry->proc, target, entry->types) & ~parts->types;
+    parts->types |= parts->list[0].types;
+    if (!parts->list[0].types && --parts->count) {
+      parts->list[0] = parts->list[parts->count];
+    }
+  }
+  if (!parts->types) {
+    errx(FAILED, "%s is in our own namespaces: nothing to join", name);
+  }
+}
+
+/* What is refused, and what of the target is needed inside. */
+static void look_at_mounts(struct entry *entry) {
+  const struct target *target = &entry->target;
+  bool enters = entry->credentials.enters;
+  int mnt = -1, user = -1;
+
+  for (int i = 0; i < entry->parts.count; i++) {
+    const struct part *part = &entry->parts.list[i];
+    mnt = part->types == CLONE_NEWNS ? part->fd : mnt;
+    user = part->types == CLONE_NEWUSER ? part->fd : user;
+  }
+
+  /* The root before the namespace: if both are of one moment, or the target has
+   * moved on and came back, then what is joined has that root. */
+
+  if (target->pid) {
+    entry->root =
+        CALL(openat, target->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    entry->cwd =
+        CALL(openat, target->dir, "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (entry->root < 0 || entry->cwd < 0) {
+      err(FAILED, "open root or cwd of process %ld", (long)target->pid);
+    }
+  }
+  if (!(entry->parts.types & CLONE_NEWNS)) {
+    return;
+  }
+  if (target->pid && entry->parts.list[0].types & CLONE_NEWNS && mnt < 0) {
+    mnt = CALL(openat, target->dir, MOUNTS + SELF, O_RDONLY | O_CLOEXEC);
+  }
+  if (mnt < 0) {
+    err(FAILED, "open ns/mnt of process %ld", (long)target->pid);
+  }
+  entry->mounts = inode_of(mnt, "");
+  refuse_their_mounts(mnt, user >= 0 ? inode_of(user, "")
+                           : enters  ? inode_of(target->dir, USERS + SELF)
+                                     : inode_of(entry->proc, USERS));
+}
+
+/* Makes the target's root and directory ours. A root that is not below that of
+ * the namespace is of another one, and a directory that is not below the root
+ * leads out of it (CVE-2024-21626). */
+static void take_root(const struct entry *entry) {
+  char path[PATH_MAX];
+
+  if (entry->root < 0) {
+    return;
+  }
+  if (CALL(fchdir, entry->root) < 0) {
+    err(FAILED, "fchdir to the root of the target");
+  }
+  if (CALL(getcwd, &path, sizeof(path)) < 0 || path[0] != '/') {
+    errx(FAILED, "the root of the target is not in the mount namespace that "
+                 "was joined");
+  }
+  if (CALL(chroot, ".") < 0) {
+    err(FAILED, "chroot to the root of the target");
+  }
+  if (CALL(fchdir, entry->cwd) < 0 || CALL(getcwd, &path, sizeof(path)) < 0 ||
+      path[0] != '/') {
+    if (CALL(chdir, "/") < 0) {
+      err(FAILED, "chdir /");
+    }
+  }
+}
+
+/* All of the entry. Afterwards this process is what PROG will be, except that
+ * it is itself in the PID namespace that it was in. */
+static void enter(struct entry *entry) {
+  struct credentials *credentials = &entry->credentials;
+  bool drops =
+      entry->careful || credentials->uid != UNSET || credentials->gid != UNSET;
+
+  if (drops) {
+    drop_groups(credentials, &entry->target, &entry->parts);
+  }
+  join_all(&entry->parts);
+
+  /* A target that could change its namespaces under our eyes must not give
+   * another one to a PROG that keeps our user namespace. */
+
+  if (entry->mounts && !credentials->enters &&
+      inode_of(entry->proc, "thread-self/ns/mnt") != entry->mounts) {
+    errx(FAILED, "the target changed its mount namespace meanwhile");
+  }
+  if (drops) {
+    drop_groups_inside(credentials);
+  }
+  if (!entry->careful) {
+    take_ids(credentials, &entry->target);
+    return;
+  }
+  take_root(entry);
+  take_ids(credentials, &entry->target);
+  if (!credentials->enters) {
+    drop_inheritable();
+  }
+  new_keyring(entry->proc);
+  reset_signals(entry->proc);
+  CALL(umask, 022);
+}
+
+/* What PROG gets to know, and what it must not have open. */
+static void hide(const struct entry *entry, int parent) {
+  struct line keep;
+
+  if (!entry->careful) {
+    return;
+  }
+  if (!entry->keep_env && !entry->their_env) {
+    make_environment(entry->credentials.uid);
+  }
+  keep.length = 0;
+  if (entry->keep) {
+    put_string(&keep, entry->keep);
+  }
+  if (parent >= 0) {
+    put_string(&keep, entry->keep ? "," : "");
+    put_number(&keep, parent);
+  }
+  put_char(&keep, '\0');
+  close_others(*keep.text ? keep.text : NULL);
+}
+
+static _Noreturn void become(char **prog) {
+  const char *shell = getenv("SHELL");
+  char *words[] = {(char *)(shell && *shell ? shell : "/bin/sh"), NULL};
+
+  run(*prog ? prog : words);
+}
+
+/* setns(2) puts only children into a PID namespace. So a process that nobody
+ * inside can see makes the entry, and leaves behind a child there that is a
+ * child of ours too: we stay outside, whatever they do. */
+static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
+  siginfo_t end;
+  int alive[2];
+  struct signals before = hold_signals();
+  int *pid = mmap(NULL, sizeof(*pid), PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+  if (pid == MAP_FAILED || CALL(pipe2, &alive, O_CLOEXEC) < 0) {
+    err(FAILED, "mmap, pipe2");
+  }
+  long helper = CALL(clone, SIGCHLD, NULL, NULL, NULL, 0);
+  if (helper == 0) {
+    close_fd(alive[1]);
+    release_signals(&before);
+    enter(entry);
+    hide(entry, alive[0]);
+    long born = CALL(clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0);
+    if (born == 0) {
+      die_with_parent(alive[0]);
+      become(prog);
+    }
+    if (born < 0) {
+      err(FAILED, errno == ENOMEM
+                      ? "clone (PID 1 of that namespace may have ended)"
+                      : "clone");
+    }
+    *pid = born;
+    _exit(0);
+  }
+  if (helper < 0 || CALL(waitid, P_PID, helper, &end, WEXITED, NULL) < 0) {
+    err(FAILED, helper < 0 ? "clone" : "waitid");
+  }
+  if (end.si_code != CLD_EXITED || end.si_status) {
+    end_as(&end);
+  }
+
+  struct child child = {.pid = *pid, .dir = -1, .alive = alive[1]};
+  int signals = open_signals();
+  end = wait_for(&child, signals);
+  end_as(&end);
+}
+
+int main(int argc, char **argv) {
+  const char *files[MOST_PARTS + 1] = {NULL};
+  struct entry entry = {.root = -1, .cwd = -1};
+
+  entry.credentials.uid = entry.credentials.gid = UNSET;
+  parse(argc, argv, &entry, &argv, files);
+  look_up(&entry, *argv++, files);
+  entry.careful = entry.parts.types & THEIRS;
+  entry.credentials.enters = entry.parts.types & CLONE_NEWUSER;
+
+  if (entry.careful) {
+    if (!entry.unsealed) {
+      refuse_unsealed(entry.proc);
+    }
+    refuse_directories();
+    look_at_mounts(&entry);
+  }
+  if (entry.their_env) {
+    read_environment(entry.target.dir);
+  }
+  if (entry.their_env || (entry.careful && !entry.keep_env)) {
+    wipe_environment();
+  }
+
+  /* Nobody but root of our own user namespace may look into this process once
+   * it is among them: see ptrace(2). */
+
+  if (entry.careful && CALL(prctl, PR_SET_DUMPABLE, 0) < 0) {
+    err(FAILED, "prctl PR_SET_DUMPABLE");
+  }
+  if (entry.parts.types & CLONE_NEWPID) {
+    enter_by_child(&entry, argv);
+  }
+  enter(&entry);
+  hide(&entry, -1);
+  become(argv);
+}
