@@ -14,6 +14,7 @@
 #include "../nsjoin/wait.h"
 #include "../pivot/descriptors.h"
 #include "hints.h"
+#include "terminal.h"
 #include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <net/if.h>
@@ -22,16 +23,18 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 
-ABOUT("idmap", "[-Kpv] [-g MAP] [-H NAME] [-n LIST] [-O CMD] [-o CMD]\n"
+ABOUT("idmap", "[-Kptv] [-g MAP] [-H NAME] [-n LIST] [-O CMD] [-o CMD]\n"
                "             [-s allow|deny] [-u MAP] [PROG [ARG]...]\n");
 
 struct plan {
   int namespaces;         /* CLONE_NEW... of clone(2) */
   bool deny, user, waits; /* setgroups(2) denied; new user ns; PROG a child */
+  bool has_terminal;      /* PROG gets a new one */
   struct map uids, gids;
   struct caller users, groups;
   unsigned long uid, gid; /* PROG's, inside */
   const char *hostname, *before, *after;
+  struct terminal terminal;
 };
 
 /* The flags of clone(2) for LIST, names as in /proc/PID/ns, or "all". */
@@ -326,7 +329,7 @@ static void enter_time(int proc) {
 }
 
 /* The side that goes in, once its maps are written. */
-static void inside(const struct plan *plan, int proc) {
+static void inside(struct plan *plan, int proc) {
 
   /* Its root is the cgroup that we are in now, and -o may have moved us. */
 
@@ -339,6 +342,10 @@ static void inside(const struct plan *plan, int proc) {
   }
   if (plan->user) {
     take_ids(plan);
+  }
+  if (plan->has_terminal) {
+    reopen_slave(&plan->terminal);
+    use_terminal(&plan->terminal);
   }
 
   /* What is mounted here must not be seen outside. What is mounted outside may
@@ -483,7 +490,7 @@ static int prepare_before(const struct plan *plan, int ends[2]) {
 }
 
 /* PROG takes the place of this process. */
-static void enter(const struct plan *plan, int proc) {
+static void enter(struct plan *plan, int proc) {
   int flags = plan->namespaces & ~CLONE_NEWCGROUP, ends[2], before = 0;
   bool own = plan->user && plan->deny && is_own(&plan->uids, &plan->users) &&
              is_own(&plan->gids, &plan->groups);
@@ -519,22 +526,38 @@ static void enter(const struct plan *plan, int proc) {
 /* Closes all that the waiting process does not need: what PROG closes, a pipe
  * or a file system that it unmounts, must not be held by us. */
 static void let_go(const struct plan *plan, const struct child *child) {
+  const struct terminal *terminal = &plan->terminal;
+  const int needed[] = {child->dir, child->alive, terminal->master,
+                        terminal->slave, terminal->in};
   struct line keep;
 
-  if (!plan->after) {
+  if (!plan->after && !(plan->has_terminal && terminal->in == 0)) {
     close_fd(0);
     close_fd(1);
   }
   keep.length = 0;
   put_number(&keep, child->dir);
-  put_char(&keep, ',');
-  put_number(&keep, child->alive);
+  for (int i = 1; i < 5 && needed[i] > 2; i++) {
+    put_char(&keep, ',');
+    put_number(&keep, needed[i]);
+  }
   put_char(&keep, '\0');
   close_others(keep.text);
 }
 
+/* login(1), for one, wants the terminal to be root's; and nobody inside can
+ * give away what belongs to an id that is not mapped. */
+static void give_terminal(const struct plan *plan) {
+  long uid = outside_of(&plan->uids, plan->uid);
+  long gid = outside_of(&plan->gids, plan->gid);
+
+  if (CALL(fchown, plan->terminal.slave, uid, gid) < 0) {
+    err(FAILED, "fchown of the terminal to %ld:%ld", uid, gid);
+  }
+}
+
 /* PROG is a child, as PID 1 of its namespace has to be. */
-static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
+static void enter_and_wait(struct plan *plan, int proc, char **argv) {
   static gid_t groups[65536];
   struct signals signals = hold_signals();
   int flags = (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) |
@@ -543,10 +566,14 @@ static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
   long count = CALL(getgroups, 65536, &groups);
 
   make_pipe(ends);
+  if (plan->has_terminal) {
+    open_terminal(&plan->terminal, open_ptmx(), proc);
+  }
   drop_groups(plan, proc);
   struct child child = {.pid = CALL(clone, flags, 0, &pidfd, 0, 0),
                         .alive = ends[1],
-                        .is_init = plan->namespaces & CLONE_NEWPID};
+                        .is_init = plan->namespaces & CLONE_NEWPID,
+                        .leads = plan->has_terminal};
 
   if (child.pid < 0) {
     fail_namespaces("clone", flags);
@@ -571,12 +598,17 @@ static void enter_and_wait(const struct plan *plan, int proc, char **argv) {
   child.dir = open_number(proc, pid);
   if (plan->user) {
     write_maps(plan, pid, child.dir, &signals);
+    if (plan->has_terminal) {
+      give_terminal(plan);
+    }
   }
   run_before(plan, child.pid, &signals);
   let_go(plan, &child);
   CALL(write, ends[1], "", 1);
 
-  siginfo_t end = wait_for(&child, open_signals());
+  int fd = open_signals();
+  siginfo_t end = plan->has_terminal ? relay(&plan->terminal, &child, fd)
+                                     : wait_for(&child, fd);
 
   if (plan->after) {
     long status = end.si_status + (end.si_code == CLD_EXITED ? 0 : 128);
@@ -610,7 +642,7 @@ int main(int argc, char **argv) {
 
   plan.user = plan.deny = true;
   argv = begin(argc, argv);
-  while ((letter = option(&argv, "Kg:H:n:O:o:ps:u:", &value))) {
+  while ((letter = option(&argv, "Kg:H:n:O:o:pts:u:", &value))) {
     switch (letter) {
     case 'K':
       plan.user = false;
@@ -639,6 +671,9 @@ int main(int argc, char **argv) {
         errx(USAGE, "-s is allow or deny, not %s", value);
       }
       break;
+    case 't':
+      plan.has_terminal = true;
+      break;
     case 'u':
       uids = value;
     }
@@ -652,7 +687,8 @@ int main(int argc, char **argv) {
     errx(USAGE, "-H needs a new uts namespace and a name of at most 64 bytes");
   }
 
-  plan.waits = plan.namespaces & CLONE_NEWPID || plan.after;
+  plan.waits =
+      plan.namespaces & CLONE_NEWPID || plan.after || plan.has_terminal;
   if (plan.user || plan.waits) {
     proc = open_proc();
   }

@@ -108,15 +108,20 @@ static inline long inside_of(const struct map *map, unsigned long outside) {
   return -1;
 }
 
-/* Whether MAP gives a meaning to the id INSIDE. */
-static inline bool has_inside(const struct map *map, unsigned long inside) {
+/* The id outside that the id INSIDE stands for, or -1. */
+static inline long outside_of(const struct map *map, unsigned long inside) {
   for (int i = 0; i < map->length; i++) {
     const struct range *range = &map->ranges[i];
     if (inside >= range->inside && inside - range->inside < range->count) {
-      return true;
+      return range->outside + (inside - range->inside);
     }
   }
-  return false;
+  return -1;
+}
+
+/* Whether MAP gives a meaning to the id INSIDE. */
+static inline bool has_inside(const struct map *map, unsigned long inside) {
+  return outside_of(map, inside) >= 0;
 }
 
 /* NUMBER as %10u, the kernel's columns. */

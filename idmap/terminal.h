@@ -65,6 +65,17 @@ static inline void resize(const struct terminal *terminal) {
   }
 }
 
+/* The master of a new pty, whose slave is in /dev/pts. */
+static inline int open_ptmx(void) {
+  int master = CALL(openat, AT_FDCWD, "/dev/ptmx",
+                    O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+  if (master < 0) {
+    err(FAILED, "open /dev/ptmx");
+  }
+  return master;
+}
+
 /* Before the child is made: fills TERMINAL for MASTER, a new pty's, which is
  * not blocking. PROC is a procfs. Exits if that fails. */
 static inline void open_terminal(struct terminal *terminal, int master,
@@ -83,7 +94,8 @@ static inline void open_terminal(struct terminal *terminal, int master,
   if (slave < 0) {
     err(FAILED, "ioctl TIOCGPTPEER (needs Linux 4.13)");
   }
-  *terminal = (struct terminal){master, slave, -1, 0, 1, true};
+  *terminal = (struct terminal){
+      .master = master, .slave = slave, .ours = -1, .out = 1, .shared = true};
 
   /* Opened anew, it can be made not to block without our doing that to the
    * shell's descriptor. After su(1) it may belong to somebody else. */
