@@ -43,7 +43,7 @@ booted() {
   fi
   cat >"$dir/script"
   vm_root "$dir" "$kernel"
-  (cd -- "$dir" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir.cpio"
+  (cd -- "$dir" && find . -print0 | cpio --quiet -0 -o -H newc -R 0:0) >"$dir.cpio"
 
   run timeout -k 5 "${vm_seconds:-60}" qemu-system-x86_64 \
     -M q35 -accel tcg -cpu qemu64 -m 256 -nodefaults -no-user-config \

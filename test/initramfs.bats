@@ -1,0 +1,259 @@
+#!/usr/bin/env bats
+# pivot in an initramfs: whole machines, on each kernel.
+# shellcheck disable=SC2034,SC2154 # vm.bash and helper.bash read and set them
+
+load helper
+load vm
+
+setup() {
+  initramfs=$BATS_TEST_TMPDIR/initramfs
+  small_root "$initramfs"
+  mkdir "$initramfs/newroot"
+
+  # The file system on disk. Its init tells what it finds.
+  disk_root=$BATS_TEST_TMPDIR/disk_root
+  small_root "$disk_root"
+  mkdir "$disk_root/sbin"
+  chroot "$disk_root" /bin/busybox --install -s /bin
+  cp "$top"/idmap/idmap "$top/pivot/pivot" "$disk_root/bin"
+  echo 'nobody:x:65534:65534::/:/bin/sh' >"$disk_root/etc/passwd"
+  cat >"$disk_root/sbin/init" <<'END'
+#!/bin/sh
+PATH=$PATH:/run
+echo "pid $$"
+while read -r id parent device top point options rest; do
+  echo "mount $point ${rest##*- }"
+done </proc/self/mountinfo
+echo 3 >/proc/sys/vm/drop_caches
+echo "free $(sed -n 's/MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo)"
+su nobody -c 'idmap -n mnt cat /proc/self/uid_map' && echo "namespaces work"
+[ -c /dev/null ] && [ -d /sys/kernel ] && [ -x /run/vm-exit ] && echo "all came along"
+vm-exit 3
+END
+  chmod +x "$disk_root/sbin/init"
+  vm_modules=(virtio_pci virtio_blk squashfs)
+}
+
+# disk TYPE: gives the machine a disk with that file system.
+disk() {
+  local image=$BATS_TEST_TMPDIR/$1
+  rm -f "$image"
+  if [[ $1 == ext4 ]]; then
+    truncate -s 32M "$image"
+    mkfs.ext4 -q -d "$disk_root" "$image"
+  else
+    mksquashfs "$disk_root" "$image" -quiet -no-progress >/dev/null
+  fi
+  vm_arguments=(-drive "file=$image,if=virtio,format=raw,snapshot=on")
+}
+
+# has LINE...: each is a line of the console.
+has() {
+  local line
+  for line; do
+    grep -qxF -- "$line" <<<"$output" || fail "missing: $line"
+  done
+}
+
+# An initramfs like a distribution's: 30 MB, in many files and folders.
+fill() {
+  mkdir -p "$1/lib/deep/"{1,2,3,4}/{5,6,7}/8
+  head -c 30M /dev/urandom >"$1/lib/large"
+  touch "$1"/lib/deep/1/5/file{1..400} "$1/lib/"$'new\nline' "$1/lib/.hidden"
+  ln -s /newroot "$1/lib/link"
+  mkfifo "$1/lib/fifo"
+}
+
+@test "pivot -f leaves the initramfs for a disk, with all of its memory, on each kernel" {
+  local suite type free
+  fill "$initramfs"
+  for suite in "${suites[@]}"; do
+    for type in ext4 squashfs; do
+      disk "$type"
+      booted "$suite" "$initramfs" <<END
+        mount -t $type /dev/vda /newroot
+        mount -t tmpfs tmpfs /run
+        cp /bin/vm-exit /run
+        mount -t tmpfs tmpfs /tmp
+        mkdir /tmp/under
+        mount -t tmpfs tmpfs /tmp/under
+        echo "release \$(uname -r)"
+        echo 3 >/proc/sys/vm/drop_caches
+        echo "free \$(sed -n 's/MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo)"
+        exec pivot -v -f /newroot /sbin/init
+END
+      [ "$status" -eq 3 ]
+      has "pid 1" "namespaces work" "all came along"
+
+      # No mount is left but the new root and what came along.
+      [ "$(sed -n 's/^mount \([^ ]*\) .*/\1/p' <<<"$output" | sort | xargs)" = "/ /dev /proc /run /sys" ]
+      [[ $output == *"mount / $type /dev/vda "* ]]
+
+      # The 30 MB are free again.
+      mapfile -t free < <(sed -n 's/^free //p' <<<"$output")
+      ((free[1] - free[0] > 28 * 1024)) || fail "free: ${free[*]} kB"
+
+      # A kernel that can pivot its initramfs does.
+      if [[ $output =~ release\ ([0-9]+)\. && ${BASH_REMATCH[1]} -ge 7 ]]; then
+        [[ $output == *'+ pivot_root(".", ".")'*'+ umount2("/..", MNT_DETACH'* && $output != *'+ chroot('* ]]
+      else
+        [[ $output == *'+ pivot_root(".", ".")'*'+ move_mount(AT_FDCWD, ".", AT_FDCWD, "/"'*'+ chroot(".")'* ]]
+      fi
+    done
+  done
+}
+
+@test "a bare chroot out of the initramfs leaves a user no namespaces, and the files" {
+  # The control of the test above.
+  disk ext4
+  booted bookworm "$initramfs" <<'END'
+    mount -t ext4 /dev/vda /newroot
+    mount -t proc proc /newroot/proc
+    mount -t devtmpfs dev /newroot/dev
+    cp /bin/vm-exit /newroot/bin
+    chroot /newroot su nobody -c 'idmap -n mnt true' || vm-exit 4
+END
+  [ "$status" -eq 4 ]
+}
+
+@test "without -f the files stay, and everything else holds" {
+  local suite
+  disk ext4
+  for suite in "${suites[@]}"; do
+    booted "$suite" "$initramfs" <<'END'
+      mount -t ext4 /dev/vda /newroot
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      exec pivot /newroot /sbin/init
+END
+    [ "$status" -eq 3 ]
+    has "pid 1" "namespaces work" "all came along"
+  done
+}
+
+@test "a new root on a shared mount, or a plain directory of another, can be left for" {
+  local suite
+  disk ext4
+  for suite in bullseye "${suites[-1]}"; do
+    booted "$suite" "$initramfs" <<'END'
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      mkdir /tmp/shared
+      mount -t tmpfs tmpfs /tmp/shared
+      mount --make-rshared /
+      mkdir /tmp/shared/root
+      mount -t ext4 /dev/vda /tmp/shared/root
+      exec pivot -f /tmp/shared/root /sbin/init
+END
+    [ "$status" -eq 3 ]
+    has "pid 1" "namespaces work" "all came along"
+    booted "$suite" "$initramfs" <<'END'
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      mount -t ext4 /dev/vda /newroot
+      mkdir /newroot/in
+      cp -a /newroot/[!i]* /newroot/in 2>/dev/null || true
+      exec pivot -f /newroot/in /sbin/init
+END
+    [ "$status" -eq 3 ]
+    has "pid 1" "namespaces work" "all came along"
+  done
+}
+
+@test "mounts that hide each other, with odd names, do not stay" {
+  local suite
+  disk ext4
+  for suite in bullseye "${suites[-1]}"; do
+    booted "$suite" "$initramfs" <<'END'
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      mount -t ext4 /dev/vda /newroot
+      mkdir -p /a/b
+      mount -t tmpfs tmpfs /a/b
+      mount -t tmpfs tmpfs /a
+      mount -t tmpfs tmpfs /a
+      for name in 'a b' 'new
+line' 'back\slash' '\040' 'gone (deleted)'; do
+        mkdir "/$name"
+        mount -t tmpfs tmpfs "/$name"
+      done
+      exec pivot -f /newroot /sbin/init
+END
+    [ "$status" -eq 3 ]
+    has "pid 1" "namespaces work" "all came along"
+    [ "$(sed -n 's/^mount \([^ ]*\) .*/\1/p' <<<"$output" | sort | xargs)" = "/ /dev /proc /run /sys" ]
+  done
+}
+
+@test "-f deletes nothing of another file system, nor of an initramfs that is still in use" {
+  local suite
+  disk ext4
+  for suite in bullseye "${suites[-1]}"; do
+    # What is mounted on a directory is kept; what was below it is gone.
+    booted "$suite" "$initramfs" <<'END'
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      mount -t ext4 /dev/vda /newroot
+      mkdir /newroot/kept /kept /again
+      echo kept >/newroot/kept/file
+      mount --bind /newroot/kept /kept
+      mount -t ext4 /dev/vda /again
+      mkdir -p /again/kept/sub
+      printf '%s\n' 'cat /kept/file; ls -d /kept/sub' >>/newroot/etc/rc
+      sed -i '2i . /etc/rc' /newroot/sbin/init
+      exec pivot -f /newroot /sbin/init
+END
+    [ "$status" -eq 3 ]
+    has "pid 1" kept /kept/sub
+
+    # A bind of the initramfs in the new root, the new root itself of the
+    # initramfs, and a caller that is not PID 1: refused, with every file there.
+    booted "$suite" "$initramfs" <<'END'
+      before=$(find / -xdev | sort | md5sum)
+      mount -t ext4 /dev/vda /newroot
+      mkdir /newroot/modules
+      (pivot -f /newroot echo REACHED) || echo "not PID 1: $?"
+      as_one() {
+        unshare -p -m -f sh -euc "mount -t proc proc /proc; $1; exec pivot -f $2 echo REACHED"
+      }
+      as_one 'mount --bind /bin /newroot/modules' /newroot || echo "bind in it: $?"
+      as_one 'mount --bind /bin /newroot' /newroot || echo "bind: $?"
+      as_one true /bin || echo "plain: $?"
+      umount /newroot
+      [ "$before" = "$(find / -xdev | sort | md5sum)" ]
+END
+    [ "$status" -eq 0 ]
+    has "not PID 1: 125" "bind in it: 125" "bind: 125" "plain: 125"
+    [[ $output != *REACHED* ]]
+  done
+}
+
+@test "the initramfs is named as the cause where pivot_root alone cannot do it" {
+  disk ext4
+  booted bullseye "$initramfs" <<'END'
+    mount -t ext4 /dev/vda /newroot
+    pivot -o /newroot/tmp /newroot && exit 1
+    pivot /newroot && exit 1
+    exit 0
+END
+  [ "$status" -eq 0 ]
+  has "pivot: hint: / is the initramfs, which this kernel cannot pivot" \
+    "pivot: this kernel cannot pivot its initramfs: PROG is needed"
+}
+
+@test "in an initramfs without /proc it works as well" {
+  local suite
+  disk ext4
+  for suite in bullseye "${suites[-1]}"; do
+    booted "$suite" "$initramfs" <<'END'
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      mount -t ext4 /dev/vda /newroot
+      sed -i '2i mount -t proc proc /proc' /newroot/sbin/init
+      umount /proc
+      exec pivot -f /newroot /sbin/init
+END
+    [ "$status" -eq 3 ]
+    has "pid 1" "namespaces work" "all came along"
+  done
+}
