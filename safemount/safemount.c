@@ -30,7 +30,8 @@ struct entry {
   unsigned long line; /* in TABLE, or 0 */
   struct fields fields;
   struct options options;
-  int tree; /* its source, once opened, or -1 */
+  int tree;      /* its source, once opened, or -1 */
+  bool as_given; /* a copy of the descriptor that SOURCE names */
   bool skipped;
 };
 
@@ -224,6 +225,7 @@ static bool open_source(struct entry *entry) {
   if (entry->tree < 0 && error == EINVAL && given &&
       find_mount_of(root, &mount) && !find_mount_of(fd, &mount)) {
     entry->tree = CALL(fcntl, fd, F_DUPFD_CLOEXEC, 3);
+    entry->as_given = true;
   }
   if (entry->tree < 0 && !(error == ENOENT && what & OPTIONAL)) {
     errno = error;
@@ -365,6 +367,13 @@ static const char *type_of(const struct entry *entry) {
   return find_mount_of(fd, &mount) ? mount.type : "its file system";
 }
 
+static void explain_given(const struct entry *entry, int error) {
+  if (entry->as_given && error == EINVAL) {
+    warnx("hint: %s was opened in another mount namespace",
+          entry->fields.source);
+  }
+}
+
 /* Sets the flags of ENTRY on TREE. They are only added to those it has: a copy
  * must not be writable, or run setuid programs, where its original is not. */
 static void set_flags(const struct entry *entry, int tree) {
@@ -385,6 +394,7 @@ static void set_flags(const struct entry *entry, int tree) {
     complain("mount_setattr", entry->fields.target);
     explain_flags(error, tree, flags.attr_clr, entry->options.idmap,
                   type_of(entry));
+    explain_given(entry, error);
     _exit(FAILED);
   }
 }
@@ -465,6 +475,7 @@ static void attach(const struct entry *entry, int target) {
     int error = errno;
     complain("move_mount", entry->fields.target);
     explain_attach(error, tree, target);
+    explain_given(entry, error);
     _exit(FAILED);
   }
 

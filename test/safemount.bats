@@ -383,3 +383,268 @@ race() {
   race_setup
   race umount ../victim umount one/x --- safemount -r . -U one/x
 }
+
+# --- Attacks whose window is opened on purpose ------------------------------
+
+# CVE-2018-15664
+@test "a directory that is moved out of ROOT meanwhile takes no mount along" {
+  mkdir "$here/outside"
+  alone <<'END'
+    cd "$here"
+    attack() { # attack NAME COMMAND...: moves it away once COMMAND is about to mount
+      local name=$1
+      mkdir -p "root/$name/x"
+      strace -f -qq -o "$name" -e trace=openat,openat2,mount,move_mount \
+        -e inject=mount,move_mount:delay_enter=700000 "${@:2}" >/dev/null 2>&1 3>&- &
+      until grep -qs "$name/x" "$name"; do :; done
+      mv "root/$name" outside
+      wait $! || echo "$name: [$?]"
+    }
+    attack naive bash -c 'exec 9<root/naive/x; mount -c --bind "$here/source" /proc/self/fd/9'
+    [ -e outside/naive/x/mark ] || exit 3
+    umount outside/naive/x
+    before=$(mounts)
+    attack ours safemount -r root -o bind "$here/source" ours/x true
+    [ ! -e outside/ours/x/mark ]
+    [ "$(mounts)" -eq "$before" ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+  [[ $output == *"ours: [125]"* ]]
+}
+
+@test "nothing can be moved out of a ROOT that is a mount" {
+  mkdir "$here/outside"
+  alone <<'END'
+    cd "$here"
+    safemount -r root -f fd:0 <<<'. / none rbind'
+    safemount -r root -o bind "$here/source" dir/sub
+    perl -e 'exit !rename $ARGV[0], $ARGV[1]' root/dir outside/dir && exit 1
+    [ -e root/dir/sub/mark ]
+END
+  [ "$status" -eq 0 ]
+}
+
+# CVE-2025-52881
+@test "a false /proc does not divert a mount" {
+  alone <<'END'
+    cd "$here"
+    exec 9<root/dir
+    mount -t tmpfs proc /proc
+    mkdir -p /proc/self/fd
+    for i in {0..30}; do ln -s "$here/victim" /proc/self/fd/$i; done
+    unshare --mount bash -c 'mount -nc --bind "$here/source" /proc/self/fd/9; [ -e victim/mark ]' || exit 3
+    safemount -r root -o bind,ro "$here/source" dir
+    [ -e root/dir/mark ]
+    [ ! -e victim/mark ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+}
+
+@test "bind,ro is not writable at any moment" {
+  alone <<'END'
+    cd "$here"
+    attack() { # attack NAME COMMAND...: somebody writes while COMMAND mounts on it
+      mkdir "root/$1"
+      bash -c 'cd root; while :; do : >"$1/written"; done' bash "$1" >/dev/null 2>&1 3>&- &
+      writer=$!
+      trap 'kill $writer' EXIT
+      strace -f -qq -o /dev/null -e trace=mount,move_mount,mount_setattr \
+        -e inject=mount,move_mount,mount_setattr:delay_enter=100000 "${@:2}"
+      kill "$writer"
+      trap - EXIT
+    }
+    attack naive mount -o bind,ro source root/naive 2>/dev/null || true # busy: being written to
+    [ -e source/written ] || exit 3
+    rm source/written
+    attack ours safemount -r root -o bind,ro "$here/source" ours
+    [ -e root/ours/mark ]
+    [ ! -e source/written ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+}
+
+# --- Making mount points ----------------------------------------------------
+
+@test "create= makes what is missing, as mkdir does, and leaves the rest alone" {
+  alone <<'END'
+    cd "$here"
+    mkdir -m 2770 root/set
+    chown :12345 root/set
+    umask 027
+    safemount -r root -o bind,create=dir "$here/source" set/a/b/c
+    safemount -r root -o bind,create=file "$here/file" /set/d/e
+    safemount -r root -o bind,create=file "$here/file" file
+    safemount -r root -o bind,create=dir "$here/source" dir
+    umount root/set/a/b/c root/set/d/e root/file root/dir
+    stat -c '%A %u %g' root/set/a root/set/a/b root/set/a/b/c root/set/d root/set/d/e
+END
+  [ "$status" -eq 0 ]
+  [ "$output" = "\
+$(yes 'drwxr-s--- 0 12345' | head -n 4)
+-rw-r----- 0 12345" ] || [ "$(tail -n 5 <<<"$output")" = "\
+drwxr-s--- 0 12345
+drwxr-s--- 0 12345
+drwxr-s--- 0 12345
+drwxr-s--- 0 12345
+-rw-r----- 0 12345" ]
+}
+
+@test "create= makes nothing through a link, and nothing of the wrong kind" {
+  alone <<'END'
+    cd "$here"
+    ln -s ../victim root/link
+    ln -s ../victim/new root/dangling
+    mkdir -p root/link/control 2>/dev/null
+    [ -d victim/control ] || exit 3
+    : >root/dangling
+    [ -e victim/new ] || exit 3
+    rm -r victim/control victim/new
+    before=$(ls -lR victim; mounts)
+    for how in '' 'refuse openat2'; do
+      for target in link/new link dangling dangling/x link/sub/new ../victim/new; do
+        $how safemount -r root -o bind,create=dir "$here/source" $target && exit 1
+        $how safemount -r root -o bind,create=file "$here/file" $target && exit 1
+        $how safemount -r root -t dir none $target && exit 1
+        $how safemount -r root -t symlink text $target/x && exit 1
+      done
+      $how safemount -r root -o bind,create=file "$here/source" wrong && exit 1
+      $how safemount -r root -o bind,create=dir "$here/file" wrong2 && exit 1
+    done
+    [ "$(ls -lR victim; mounts)" = "$before" ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+}
+
+@test "dir and symlink lines make directories and links, once" {
+  alone <<'END'
+    cd "$here/root"
+    for i in 1 2; do
+      safemount -r . -f fd:0 <<TABLE
+none /new/deep/dir dir
+../a\040text /new/link symlink
+/proc/self/fd /fd symlink optional
+TABLE
+    done
+    stat -c '%F' new/deep/dir
+    readlink new/link fd
+    safemount -r . -t symlink other fd || echo "[$?]"
+    safemount -r . -t symlink other dir || echo "[$?]"
+    safemount -r . -t dir none file || echo "[$?]"
+    safemount -r . -t dir -o ro none dir || echo "[$?]"
+    readlink fd
+END
+  [ "$(grep -v '^safemount\|^usage\|^ \|^\$' <<<"$output")" = "directory
+../a text
+/proc/self/fd
+[125]
+[125]
+[64]
+/proc/self/fd" ] || fail "$output"
+}
+
+# --- Sources ----------------------------------------------------------------
+
+@test "an absolute source is opened before the first line is carried out" {
+  alone <<'END'
+    cd "$here"
+    mount --rbind / root
+    mount -t tmpfs tmpfs root/tmp
+    safemount -r root -f fd:0 <<TABLE
+tmpfs /tmp tmpfs mode=755
+tmpfs /dev tmpfs mode=755
+/dev/null /dev/null none bind,create=file
+$here/source /tmp/there none bind,create=dir
+TABLE
+    stat -c %t:%T root/dev/null
+    [ -e root/tmp/there/mark ]
+    safemount -f fd:0 <<TABLE
+tmpfs /dev tmpfs mode=755
+/dev/null /dev/null none bind,create=file
+TABLE
+    stat -c %t:%T /dev/null
+END
+  [ "$output" = $'1:3\n1:3' ] || [ "$(tail -n 2 <<<"$output")" = $'1:3\n1:3' ]
+}
+
+@test "a relative source is below ROOT, and no link leads it out" {
+  alone <<'END'
+    cd "$here"
+    touch root/dir/mine victim/secret
+    ln -s ../victim root/link
+    ln -s "$here/victim" root/dir/link
+    mkdir root/shown
+    mount --bind root/link root/shown
+    [ -e root/shown/secret ] || exit 3
+    umount root/shown
+    for how in '' 'refuse openat2'; do
+      for source in link dir/link link/sub ../victim dir/../../victim link/. proc/self/root; do
+        $how safemount -r root -o bind "$source" shown && exit 1
+      done
+      $how safemount -r root -o bind dir shown
+      [ -e root/shown/mine ]
+      umount root/shown
+      $how safemount -r root -o bind . shown
+      [ -e root/shown/dir/mine ]
+      umount root/shown
+      $how safemount -r root -L -o bind link shown && exit 1
+    done
+    ln -s dir root/inside
+    safemount -r root -L -o bind inside shown
+    [ -e root/shown/mine ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+}
+
+@test "fd:N binds what is open, and names a descriptor of another mount namespace" {
+  alone <<'END'
+    cd "$here"
+    exec {dir}<source {file}<file {host}<"/proc/$PPID/root/$here/source"
+    safemount -r root -o bind fd:$dir dir
+    [ -e root/dir/mark ]
+    safemount -r root -o bind,ro fd:$file file
+    [ "$(stat -c %i root/file)" = "$(stat -c %i file)" ]
+    before=$(mounts)
+    safemount -r root -o bind fd:$host dir && exit 1
+    safemount -r root -o bind fd:99 dir && exit 1
+    for bad in fd: fd:-1 fd:01 fd:+1 'fd: 1' fd:1x fd:4294967296; do
+      safemount -r root -o bind "$bad" dir && exit 1
+    done
+    [ "$(mounts)" -eq "$before" ]
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *"was opened in another mount namespace"* ]]
+  [[ $output == *"fd:99: Bad file descriptor"* ]]
+}
+
+@test "fd:N attaches a detached mount" {
+  cc -xc -o "$here/detach" - <<'END'
+    #define _GNU_SOURCE
+    #include <fcntl.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    int main(int argc, char **argv) { /* PATH N COMMAND... */
+      int fd = syscall(SYS_open_tree, AT_FDCWD, argv[1], 1 | AT_RECURSIVE);
+      dup2(fd, 7);
+      execvp(argv[2], argv + 2);
+      return argc;
+    }
+END
+  alone <<'END'
+    cd "$here"
+    mount -t tmpfs tmpfs source/
+    touch source/mark
+    for how in '' 'refuse open_tree:error=EINVAL'; do
+      ./detach source bash -c "$how safemount -r root -o bind,nosuid fd:7 dir"
+      [ -e root/dir/mark ]
+      fields_of root/dir
+      umount root/dir
+    done
+END
+  [ "$status" -eq 0 ]
+  [ "$(grep -c '^rw,nosuid,relatime - tmpfs' <<<"$output")" -eq 2 ]
+}
