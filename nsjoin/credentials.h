@@ -145,18 +145,26 @@ static inline void new_keyring(int proc) {
   }
 }
 
+/* A set of signals or capabilities in /proc/PID/status. */
+static inline uint64_t hex(const char *digit) {
+  uint64_t bits = 0;
+
+  for (; *digit; digit++) {
+    bits = bits * 16 + (*digit > '9' ? *digit - 'a' + 10 : *digit - '0');
+  }
+  return bits;
+}
+
 /* Ignored signals and the mask are inherited by exec. Only what is set is taken
  * back, since each is a system call. */
 static inline void reset_signals(int proc) {
   struct lines lines;
   struct action initial = {0};
-  uint64_t none = 0, bits = 0;
+  uint64_t none = 0, bits;
   const char *text =
       proc < 0 ? NULL : find_field(&lines, proc, "self/status", "SigIgn:\t");
 
-  for (; text && *text; text++) {
-    bits = bits * 16 + (*text > '9' ? *text - 'a' + 10 : *text - '0');
-  }
+  bits = text ? hex(text) : 0;
   for (int signal = 1; signal <= 64; signal++) {
     if ((!text || bits >> (signal - 1) & 1) && signal != SIGKILL &&
         signal != SIGSTOP &&

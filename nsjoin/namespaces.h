@@ -59,9 +59,22 @@ static inline int types_of(const char *list) {
   return types;
 }
 
+/* The inode of TARGET's namespace of that KIND, or 0. */
+static inline unsigned long look_at(struct target *target,
+                                    const struct kind *kind) {
+  if (kind->type == CLONE_NEWPID && target->pid_ns) {
+    return target->pid_ns;
+  }
+  unsigned long inode = inode_of(target->dir, kind->path + SELF);
+  if (kind->type == CLONE_NEWUSER) {
+    target->user_ns = inode;
+  }
+  return inode;
+}
+
 /* Those of WANTED, or of all if that is 0, which TARGET does not share with us.
  * To join what one is in already is refused to all but its owner. */
-static inline int differing(int proc, const struct target *target, int wanted) {
+static inline int differing(int proc, struct target *target, int wanted) {
   int types = 0;
 
   for (size_t i = 0; i < KINDS; i++) {
@@ -73,9 +86,7 @@ static inline int differing(int proc, const struct target *target, int wanted) {
       errx(FAILED, "this kernel has no %s", kinds[i].path + SELF);
     }
     if (ours) {
-      unsigned long other = kinds[i].type == CLONE_NEWPID && target->pid_ns
-                                ? target->pid_ns
-                                : inode_of(target->dir, kinds[i].path + SELF);
+      unsigned long other = look_at(target, &kinds[i]);
       if (!other) {
         errx(FAILED, "process %ld has ended", (long)target->pid);
       }

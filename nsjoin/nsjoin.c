@@ -11,13 +11,14 @@
  */
 
 #include "../pivot/descriptors.h"
-#include "credentials.h"
+#include "confinement.h"
 #include "environment.h"
 #include <linux/memfd.h>
 #include <sys/mman.h>
 
-ABOUT("nsjoin", "[-Eevx] [-f FILE]... [-g GID] [-k LIST] [-n LIST] [-u UID] "
-                "TARGET [PROG [ARG]...]\n");
+ABOUT("nsjoin",
+      "[-Eevx] [-a LIST] [-f FILE]... [-g GID] [-k LIST] [-n LIST] [-u UID] "
+      "TARGET [PROG [ARG]...]\n");
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
@@ -31,6 +32,7 @@ struct entry {
   struct credentials credentials;
   const char *keep; /* descriptors, as for -k */
   int types;        /* of -n, or 0 */
+  int confinement;  /* of -a */
   bool unsealed, keep_env, their_env;
   bool careful;         /* one of THEIRS is joined */
   unsigned long mounts; /* the mount namespace that was looked at */
@@ -44,8 +46,10 @@ static void parse(int argc, char **argv, struct entry *entry, char ***operands,
   int letter, count = 0;
 
   argv = begin(argc, argv);
-  while ((letter = option(&argv, "Eef:g:k:n:u:x", &value))) {
-    if (letter == 'E') {
+  while ((letter = option(&argv, "a:Eef:g:k:n:u:x", &value))) {
+    if (letter == 'a') {
+      entry->confinement |= confinement(value);
+    } else if (letter == 'E') {
       entry->keep_env = true;
     } else if (letter == 'e') {
       entry->their_env = true;
@@ -122,6 +126,9 @@ static void look_up(struct entry *entry, char *name, const char **files) {
       parts->list[0] = parts->list[parts->count];
     }
   }
+  if ((entry->confinement || entry->their_env) && !target->pid) {
+    errx(FAILED, "-a and -e need a process, and %s is none", name);
+  }
   if (!parts->types) {
     errx(FAILED, "%s is in our own namespaces: nothing to join", name);
   }
@@ -160,9 +167,11 @@ static void look_at_mounts(struct entry *entry) {
   if (mnt < 0) {
     err(FAILED, "open ns/mnt of process %ld", (long)target->pid);
   }
-  entry->mounts = inode_of(mnt, "");
+  if (!enters) {
+    entry->mounts = inode_of(mnt, "");
+  }
   refuse_their_mounts(mnt, user >= 0 ? inode_of(user, "")
-                           : enters  ? inode_of(target->dir, USERS + SELF)
+                           : enters  ? target->user_ns
                                      : inode_of(entry->proc, USERS));
 }
 
@@ -193,13 +202,30 @@ static void take_root(const struct entry *entry) {
   }
 }
 
+/* What is ours, and must not be PROG's. */
+static void leave_behind(const struct entry *entry) {
+  if (!entry->credentials.enters) {
+    drop_inheritable();
+  }
+  new_keyring(entry->proc);
+  reset_signals(entry->proc);
+  CALL(umask, 022);
+}
+
 /* All of the entry. Afterwards this process is what PROG will be, except that
  * it is itself in the PID namespace that it was in. */
 static void enter(struct entry *entry) {
+  struct limits limits = {0};
   struct credentials *credentials = &entry->credentials;
   bool drops =
       entry->careful || credentials->uid != UNSET || credentials->gid != UNSET;
 
+  if (entry->confinement & CGROUP) {
+    join_cgroups(entry->proc, &entry->target);
+  }
+  if (entry->confinement & LABEL) {
+    join_label(entry->proc, &entry->target);
+  }
   if (drops) {
     drop_groups(credentials, &entry->target, &entry->parts);
   }
@@ -215,18 +241,23 @@ static void enter(struct entry *entry) {
   if (drops) {
     drop_groups_inside(credentials);
   }
-  if (!entry->careful) {
-    take_ids(credentials, &entry->target);
-    return;
+  if (entry->careful) {
+    take_root(entry);
   }
-  take_root(entry);
+
+  /* Whoever gives up root cannot lower these sets any more. */
+
+  if (entry->confinement & CAPS) {
+    limits = read_limits(&entry->target);
+    take_limits(&limits);
+  }
   take_ids(credentials, &entry->target);
-  if (!credentials->enters) {
-    drop_inheritable();
+  if (entry->careful) {
+    leave_behind(entry);
   }
-  new_keyring(entry->proc);
-  reset_signals(entry->proc);
-  CALL(umask, 022);
+  if (limits.no_new_privs && CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+    err(FAILED, "prctl PR_SET_NO_NEW_PRIVS");
+  }
 }
 
 /* What PROG gets to know, and what it must not have open. */

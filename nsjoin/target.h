@@ -15,9 +15,9 @@
 #undef pread64 /* musl's, a name for pread(3) */
 
 struct target {
-  unsigned long pid;    /* as /proc has it; 0: no process, only files */
-  int pidfd, dir;       /* dir: its /proc/PID */
-  unsigned long pid_ns; /* if it was looked at already */
+  unsigned long pid; /* as /proc has it; 0: no process, only files */
+  int pidfd, dir;    /* dir: its /proc/PID */
+  unsigned long pid_ns, user_ns; /* 0: not looked at yet */
 };
 
 /* Writes PREFIX, NUMBER and SUFFIX into PATH, of at least 48 bytes. */
