@@ -1,0 +1,153 @@
+#!/usr/bin/env bats
+# contain -b: a whole Debian, with systemd as PID 1, booted as systemd asks to be.
+#
+# shellcheck disable=SC2016 # what stands in single quotes is for another shell
+# shellcheck disable=SC2154 # helper.bash sets top
+
+load helper
+
+# systemd_tar: as debian_tar, with systemd in it.
+systemd_tar() {
+  local tar=$top/test/cache/systemd.tar
+  mkdir -p "${tar%/*}"
+  if [[ ! -e $tar ]]; then
+    mmdebstrap --quiet --variant=apt \
+      --include=systemd,systemd-sysv,dbus,libpam-systemd,login,passwd,procps,iproute2,socat \
+      bookworm "${tar%.tar}.new.tar" >&2
+    tar --delete --wildcards -f "${tar%.tar}.new.tar" './dev/?*'
+    mv "${tar%.tar}.new.tar" "$tar"
+  fi
+  echo "$tar"
+}
+
+setup_file() {
+  closed=$(mktemp -d "$BATS_FILE_TMPDIR/XXXXXX")
+  export closed debian=$closed/debian
+  mkdir "$debian"
+  tar -C "$debian" --numeric-owner -xpf "$(systemd_tar)"
+  sed -i 's/^root:[^:]*:/root::/' "$debian/etc/shadow"
+  : >"$debian/etc/machine-id"
+  rm "$debian/etc/hostname"
+}
+
+# boot [VARIABLE=VALUE]...: boots it, with a pipe to type into and a log of its
+# console, and waits until it is up.
+boot() {
+  console=$BATS_TEST_TMPDIR/console
+  mkfifo "$BATS_TEST_TMPDIR/keys"
+  exec {keys}<>"$BATS_TEST_TMPDIR/keys"
+  TERM=linux "$@" contain -b -s "$debian" <&"$keys" >"$console" 2>&1 3>&- &
+  contain=$!
+  wait_for grep -q 'login: ' "$console"
+  wait_for is_up
+}
+
+is_up() {
+  [[ $(inject "$contain" systemctl is-system-running </dev/null) == running ]]
+}
+
+# ends_with STATUS
+ends_with() {
+  local status=0
+  wait_for eval '! kill -0 $contain'
+  wait "$contain" || status=$?
+  [ "$status" -eq "$1" ]
+}
+
+teardown() {
+  pkill -KILL -x idmap || true
+  tail -n 20 "$console" || true
+  local left
+  left=$(find /sys/fs/cgroup -depth -path '*/contain-*' -type d)
+  printf '%s\n' "$left" | xargs -r rmdir # or every test after this one fails too
+  [ -z "$left" ]
+}
+
+@test "Debian boots to running, with no failed unit and a login that works, and ends by SIGRTMIN+3" {
+  boot env
+  try inject "$contain" systemctl --failed --no-legend </dev/null
+  [ "$output" = "" ]
+  printf 'root\n' >&"$keys"
+  wait_for grep -q '# ' "$console"
+  printf 'tty; echo $((6 * 7))-; id -u\n' >&"$keys"
+  wait_for grep -q '^42-' "$console"
+  grep -q '^/dev/console' "$console"
+  kill -s 37 "$contain"
+  ends_with 130
+}
+
+@test "poweroff inside ends contain by SIGINT, reboot by SIGHUP, systemctl exit by a status" {
+  boot env
+  inject "$contain" systemctl --no-block poweroff </dev/null
+  ends_with 130
+  rm "$BATS_TEST_TMPDIR/keys"
+  boot env
+  inject "$contain" systemctl --no-block reboot </dev/null
+  ends_with 129
+  rm "$BATS_TEST_TMPDIR/keys"
+  boot env
+  inject "$contain" systemctl --no-block exit 42 </dev/null
+  ends_with 42
+}
+
+@test "inside it is as systemd's CONTAINER_INTERFACE has it" {
+  uuid=0123456789abcdef0123456789abcdef
+  boot env container_uuid=01234567-89ab-cdef-0123-456789abcdef container_ttys=pts/5
+  inside() {
+    try inject "$contain" "$@" </dev/null
+  }
+  inside systemd-detect-virt --container
+  [ "$output" = container-other ]
+  inside cat /run/systemd/container
+  [ "$output" = contain ]
+  inside cat /etc/machine-id
+  [ "$output" = "$uuid" ]
+  inside sh -c 'tr "\0" "\n" </proc/1/environ | sort'
+  [[ $output == *container=contain* && $output == *container_ttys=pts/5* ]]
+  [[ $output != *BATS* && $output != *HOME=/root/* ]]
+  inside cat /run/host/container-manager /run/host/container-uuid
+  [ "$output" = $'contain\n01234567-89ab-cdef-0123-456789abcdef' ]
+  inside cmp /run/host/os-release /etc/os-release
+  [ "$status" -eq 0 ]
+  inside sh -c 'findmnt -no FSTYPE /run /tmp /proc /sys /sys/fs/cgroup /run/host/proc /run/host/sys'
+  [ "$output" = $'tmpfs\ntmpfs\nproc\nsysfs\ncgroup2\nproc\nsysfs' ]
+  inside sh -c 'echo 1 >/proc/sys/kernel/printk'
+  [ "$status" -ne 0 ]
+  inside sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; cat /proc/sys/net/ipv4/ip_forward'
+  [ "$output" = 1 ]
+  inside sh -c 'touch /sys/probe'
+  [ "$status" -ne 0 ]
+  inside sh -c 'readlink /proc/1/ns/cgroup >/dev/null; cat /proc/1/cgroup'
+  [[ $output == *"0::/init.scope"* ]]
+  inside sh -c 'mkdir /sys/fs/cgroup/probe && echo $$ >/sys/fs/cgroup/probe/cgroup.procs && cat /proc/self/cgroup'
+  [[ $output == *"0::/probe"* ]]
+  # idmap itself is not in the cgroup that the container was given
+  grep -qx '0::/' <(sed 's/contain-[0-9]*//' "/proc/$contain/cgroup")
+  inside sh -c 'unshare --user --map-root-user --pid --fork --mount-proc true'
+  [ "$status" -eq 0 ]
+  kill -s 37 "$contain"
+  ends_with 130
+}
+
+@test "a socket is handed over and served by LISTEN_FDS" {
+  mkdir -p "$debian/etc/systemd/system/sockets.target.wants"
+  cat >"$debian/etc/systemd/system/probe.socket" <<'END'
+[Socket]
+ListenStream=127.0.0.1:7070
+Accept=yes
+END
+  cat >"$debian/etc/systemd/system/probe@.service" <<'END'
+[Service]
+ExecStart=/bin/cat /proc/sys/kernel/hostname
+StandardOutput=socket
+END
+  ln -sf ../probe.socket "$debian/etc/systemd/system/sockets.target.wants/"
+  console=$BATS_TEST_TMPDIR/console
+  systemd-socket-activate -l 127.0.0.1:7070 contain -b -s "$debian" </dev/null >"$console" 2>&1 3>&- &
+  contain=$!
+  wait_for eval 'ss -ltn | grep -q 127.0.0.1:7070'
+  try socat -u -T 30 TCP:127.0.0.1:7070 -
+  [[ $output == *debian* ]]
+  kill -s 37 "$contain"
+  ends_with 130
+}
