@@ -28,7 +28,6 @@ static inline void drop_groups(struct credentials *credentials,
                                const struct target *target,
                                const struct parts *parts) {
   unsigned owner;
-  int user = -1;
 
   if (CALL(setgroups, 0, NULL) == 0) {
     credentials->groups_gone = true;
@@ -40,14 +39,7 @@ static inline void drop_groups(struct credentials *credentials,
   if (!credentials->enters) {
     return;
   }
-  for (int i = 0; i < parts->count; i++) {
-    if (parts->list[i].types == CLONE_NEWUSER) {
-      user = parts->list[i].fd;
-    }
-  }
-  if (target->pid && parts->list[0].types & CLONE_NEWUSER) {
-    user = CALL(openat, target->dir, USERS + SELF, O_RDONLY | O_CLOEXEC);
-  }
+  int user = open_part(parts, USERS + SELF, CLONE_NEWUSER, target);
   credentials->owns = CALL(ioctl, user, NS_GET_OWNER_UID, &owner) == 0 &&
                       owner == getauxval(AT_EUID);
 }
@@ -155,12 +147,12 @@ static inline uint64_t hex(const char *digit) {
   return bits;
 }
 
-/* Ignored signals and the mask are inherited by exec. Only what is set is taken
- * back, since each is a system call. */
+/* Ignored signals are inherited by exec. Only those are taken back, since each
+ * is a system call. */
 static inline void reset_signals(int proc) {
   struct lines lines;
   struct action initial = {0};
-  uint64_t none = 0, bits;
+  uint64_t bits;
   const char *text =
       proc < 0 ? NULL : find_field(&lines, proc, "self/status", "SigIgn:\t");
 
@@ -172,6 +164,11 @@ static inline void reset_signals(int proc) {
       err(FAILED, "rt_sigaction");
     }
   }
+}
+
+static inline void reset_mask(void) {
+  uint64_t none = 0;
+
   if (CALL(rt_sigprocmask, SIG_SETMASK, &none, NULL, SET_SIZE) < 0) {
     err(FAILED, "rt_sigprocmask");
   }

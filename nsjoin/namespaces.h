@@ -22,6 +22,12 @@ static const struct kind {
     {"self/ns/user", CLONE_NEWUSER},     {"self/ns/uts", CLONE_NEWUTS}};
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 #define SELF strlen("self/")
+
+/* Those in which a process meets others, their files and their root. */
+#define THEIRS (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID)
+#define OTHERS                                                                 \
+  (CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWTIME | CLONE_NEWUTS)
+
 #define MOUNTS "self/ns/mnt"
 #define USERS "self/ns/user"
 
@@ -29,6 +35,7 @@ static const struct kind {
 struct part {
   const char *name;
   int fd, types;
+  int unsure; /* those of TYPES that may be ours already */
 };
 
 #define MOST_PARTS 16
@@ -72,17 +79,18 @@ static inline unsigned long look_at(struct target *target,
   return inode;
 }
 
-/* Those of WANTED, or of all if that is 0, which TARGET does not share with us.
- * To join what one is in already is refused to all but its owner. */
-static inline int differing(int proc, struct target *target, int wanted) {
+/* Those of WANTED which TARGET does not share with us. One that this kernel
+ * does not have is left out, or exits if ASKED. */
+static inline int differing(int proc, struct target *target, int wanted,
+                            bool asked) {
   int types = 0;
 
   for (size_t i = 0; i < KINDS; i++) {
-    if (wanted && !(wanted & kinds[i].type)) {
+    if (!(wanted & kinds[i].type)) {
       continue;
     }
     unsigned long ours = inode_of(proc, kinds[i].path);
-    if (!ours && wanted) {
+    if (!ours && asked) {
       errx(FAILED, "this kernel has no %s", kinds[i].path + SELF);
     }
     if (ours) {
@@ -94,6 +102,27 @@ static inline int differing(int proc, struct target *target, int wanted) {
     }
   }
   return types;
+}
+
+/* What to take of TARGET: those that ASKED names, or all if that is 0, but for
+ * those that PARTS have already. To join again what one is in changes nothing
+ * for OTHERS; only who owns it may, so that is looked at when it is refused. */
+static inline void add_target(struct parts *parts, const char *name, int proc,
+                              struct target *target, int asked) {
+  struct part part = {name, target->pidfd, 0, 0};
+  int free = ~parts->types & (asked ? asked : THEIRS);
+
+  part.types = differing(proc, target, free, asked);
+  if (!asked && part.types) {
+    part.unsure = OTHERS & ~parts->types;
+    part.types |= part.unsure;
+  } else if (!asked) {
+    part.types = differing(proc, target, OTHERS & ~parts->types, false);
+  }
+  if (part.types) {
+    parts->list[parts->count++] = part;
+    parts->types |= part.types;
+  }
 }
 
 /* Whether FD is a file of a namespace; its type, or 0. */
@@ -126,11 +155,27 @@ static inline void add_file(struct parts *parts, const char *name) {
   if (parts->types & type) {
     errx(FAILED, "%s: there is another namespace of that type", name);
   }
-  if (parts->count == MOST_PARTS) {
-    errx(FAILED, "%s: too many", name);
-  }
-  parts->list[parts->count++] = (struct part){name, fd, type};
+  parts->list[parts->count++] = (struct part){name, fd, type, 0};
   parts->types |= type;
+}
+
+/* A descriptor of the namespace of TYPE, PATH of a process, that PARTS hold. */
+static inline int open_part(const struct parts *parts, const char *path,
+                            int type, const struct target *target) {
+  int fd = -1;
+
+  for (int i = 0; i < parts->count; i++) {
+    if (parts->list[i].types & type) {
+      fd = parts->list[i].fd;
+    }
+  }
+  if (target->pid && fd == target->pidfd) {
+    fd = CALL(openat, target->dir, path, O_RDONLY | O_CLOEXEC);
+  }
+  if (fd < 0) {
+    err(FAILED, "open %s of process %ld", path, (long)target->pid);
+  }
+  return fd;
 }
 
 /* The user namespace that owns MNT must not be a descendant of the one, INSIDE,
@@ -164,7 +209,8 @@ static inline bool set(const struct part *part) {
 
 /* Joins all of PARTS: with our present privileges what they suffice for, then
  * the user namespace, then the rest, to which that gives them. */
-static inline void join_all(struct parts *parts) {
+static inline void join_all(struct parts *parts, int proc,
+                            struct target *target) {
   struct part *list = parts->list;
   bool joined[MOST_PARTS] = {false};
 
@@ -179,7 +225,13 @@ static inline void join_all(struct parts *parts) {
     joined[i] = set(&list[i]);
   }
   for (int i = 0; i < parts->count; i++) {
-    if (!joined[i] && !set(&list[i])) {
+    joined[i] = joined[i] || set(&list[i]);
+    if (!joined[i] && list[i].unsure && (errno == EPERM || errno == EINVAL)) {
+      list[i].types &= ~list[i].unsure;
+      list[i].types |= differing(proc, target, list[i].unsure, false);
+      joined[i] = set(&list[i]);
+    }
+    if (!joined[i]) {
       err(FAILED, "setns %s", list[i].name);
     }
   }

@@ -22,9 +22,6 @@ ABOUT("nsjoin",
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
-/* Those in which a process meets others, or their files, or their root. */
-#define THEIRS (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID)
-
 struct entry {
   int proc;
   struct target target;
@@ -111,7 +108,6 @@ static void look_up(struct entry *entry, char *name, const char **files) {
     }
     *target = fd < 0 ? hold_pid(entry->proc, pid) : hold_pidfd(entry->proc, fd);
     find_waited(entry->proc, target);
-    parts->list[parts->count++] = (struct part){name, target->pidfd, 0};
   } else {
     add_file(parts, name);
   }
@@ -119,12 +115,7 @@ static void look_up(struct entry *entry, char *name, const char **files) {
     add_file(parts, *files);
   }
   if (target->pid) {
-    parts->list[0].types =
-        differing(entry->proc, target, entry->types) & ~parts->types;
-    parts->types |= parts->list[0].types;
-    if (!parts->list[0].types && --parts->count) {
-      parts->list[0] = parts->list[parts->count];
-    }
+    add_target(parts, name, entry->proc, target, entry->types);
   }
   if ((entry->confinement || entry->their_env) && !target->pid) {
     errx(FAILED, "-a and -e need a process, and %s is none", name);
@@ -137,15 +128,8 @@ static void look_up(struct entry *entry, char *name, const char **files) {
 /* What is refused, and what of the target is needed inside. */
 static void look_at_mounts(struct entry *entry) {
   const struct target *target = &entry->target;
+  const struct parts *parts = &entry->parts;
   bool enters = entry->credentials.enters;
-  int mnt = -1, user = -1;
-
-  for (int i = 0; i < entry->parts.count; i++) {
-    const struct part *part = &entry->parts.list[i];
-    mnt = part->types == CLONE_NEWNS ? part->fd : mnt;
-    user = part->types == CLONE_NEWUSER ? part->fd : user;
-  }
-
   /* The root before the namespace: if both are of one moment, or the target has
    * moved on and came back, then what is joined has that root. */
 
@@ -158,21 +142,21 @@ static void look_at_mounts(struct entry *entry) {
       err(FAILED, "open root or cwd of process %ld", (long)target->pid);
     }
   }
-  if (!(entry->parts.types & CLONE_NEWNS)) {
+  if (!(parts->types & CLONE_NEWNS)) {
     return;
   }
-  if (target->pid && entry->parts.list[0].types & CLONE_NEWNS && mnt < 0) {
-    mnt = CALL(openat, target->dir, MOUNTS + SELF, O_RDONLY | O_CLOEXEC);
-  }
-  if (mnt < 0) {
-    err(FAILED, "open ns/mnt of process %ld", (long)target->pid);
-  }
+
+  int mnt = open_part(parts, MOUNTS + SELF, CLONE_NEWNS, target);
+  unsigned long inside = target->user_ns;
+
   if (!enters) {
     entry->mounts = inode_of(mnt, "");
+    inside = inode_of(entry->proc, USERS);
+  } else if (!inside) {
+    inside =
+        inode_of(open_part(parts, USERS + SELF, CLONE_NEWUSER, target), "");
   }
-  refuse_their_mounts(mnt, user >= 0 ? inode_of(user, "")
-                           : enters  ? target->user_ns
-                                     : inode_of(entry->proc, USERS));
+  refuse_their_mounts(mnt, inside);
 }
 
 /* Makes the target's root and directory ours. A root that is not below that of
@@ -229,7 +213,7 @@ static void enter(struct entry *entry) {
   if (drops) {
     drop_groups(credentials, &entry->target, &entry->parts);
   }
-  join_all(&entry->parts);
+  join_all(&entry->parts, entry->proc, &entry->target);
 
   /* A target that could change its namespaces under our eyes must not give
    * another one to a PROG that keeps our user namespace. */
@@ -304,7 +288,7 @@ static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
   }
   long helper = CALL(clone, SIGCHLD, NULL, NULL, NULL, 0);
   if (helper == 0) {
-    close_fd(alive[1]);
+    before = (struct signals){0};
     release_signals(&before);
     enter(entry);
     hide(entry, alive[0]);
@@ -366,6 +350,9 @@ int main(int argc, char **argv) {
   }
   if (entry.parts.types & CLONE_NEWPID) {
     enter_by_child(&entry, argv);
+  }
+  if (entry.careful) {
+    reset_mask();
   }
   enter(&entry);
   hide(&entry, -1);
