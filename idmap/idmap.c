@@ -346,6 +346,7 @@ static void inside(struct plan *plan, int proc) {
   if (plan->has_terminal) {
     reopen_slave(&plan->terminal);
     use_terminal(&plan->terminal);
+    lead_session();
   }
 
   /* What is mounted here must not be seen outside. What is mounted outside may

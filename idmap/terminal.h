@@ -42,10 +42,26 @@ struct flow {
   char bytes[4096];
 };
 
+/* An ioctl(2) that is no part of the step, but of the relay: not shown by -v.
+ */
+static inline bool control(int fd, int request, void *argument) {
+  return syscall(SYS_ioctl, fd, request, argument) == 0;
+}
+
 static inline bool is_terminal(int fd) {
   struct termios settings;
 
-  return CALL(ioctl, fd, TCGETS, &settings) == 0;
+  return control(fd, TCGETS, &settings);
+}
+
+/* Puts PREFIX and NUMBER, a file's name, into LINE. */
+static inline const char *put_name(struct line *line, const char *prefix,
+                                   int number) {
+  line->length = 0;
+  put_string(line, prefix);
+  put_number(line, number);
+  put_char(line, '\0');
+  return line->text;
 }
 
 /* A shell's job in the background leaves the terminal alone. A terminal that is
@@ -53,27 +69,70 @@ static inline bool is_terminal(int fd) {
 static inline bool in_background(const struct terminal *terminal) {
   int group;
 
-  return syscall(SYS_ioctl, terminal->ours, TIOCGPGRP, &group) == 0 &&
+  return control(terminal->ours, TIOCGPGRP, &group) &&
          group != syscall(SYS_getpgid, 0);
 }
 
 static inline void resize(const struct terminal *terminal) {
   struct winsize size;
 
-  if (syscall(SYS_ioctl, terminal->out, TIOCGWINSZ, &size) == 0) {
-    syscall(SYS_ioctl, terminal->master, TIOCSWINSZ, &size);
+  if (control(terminal->out, TIOCGWINSZ, &size)) {
+    control(terminal->master, TIOCSWINSZ, &size);
   }
+}
+
+static inline struct statx look_at(int fd) {
+  struct statx st;
+
+  if (CALL(statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0) {
+    err(FAILED, "statx");
+  }
+  return st;
+}
+
+/* One side of a terminal, without waiting for it, or becoming its session. */
+static inline int open_end(int directory, const char *path) {
+  return CALL(openat, directory, path,
+              O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 /* The master of a new pty, whose slave is in /dev/pts. */
 static inline int open_ptmx(void) {
-  int master = CALL(openat, AT_FDCWD, "/dev/ptmx",
-                    O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  int master = open_end(AT_FDCWD, "/dev/ptmx");
 
   if (master < 0) {
     err(FAILED, "open /dev/ptmx");
   }
   return master;
+}
+
+/* The same of the devpts below ROOT, which is filled by somebody else: no link
+ * is followed, and nothing opened that was not seen to be a pty multiplexer.
+ * The new terminal gets the owner of that, who is the root of where it was
+ * mounted.
+ */
+static inline int open_ptmx_below(int root, int proc, struct statx *owner) {
+  static const char names[][5] = {"dev", "pts", "ptmx"};
+  struct statfs fs;
+  struct line path;
+  int fd = root;
+
+  for (int i = 0; i < 3; i++) {
+    const char *name = names[i];
+    fd = CALL(openat, fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  }
+  if (fd >= 0 && CALL(fstatfs, fd, &fs) == 0) {
+    *owner = look_at(fd);
+    if (fs.f_type != DEVPTS_SUPER_MAGIC || owner->stx_rdev_major != 5 ||
+        owner->stx_rdev_minor != 2) {
+      errx(FAILED, "/dev/pts/ptmx of the target is no pty multiplexer");
+    }
+    fd = open_end(proc, put_name(&path, "self/fd/", fd));
+  }
+  if (fd < 0) {
+    err(FAILED, "open /dev/pts/ptmx of the target");
+  }
+  return fd;
 }
 
 /* Before the child is made: fills TERMINAL for MASTER, a new pty's, which is
@@ -101,8 +160,7 @@ static inline void open_terminal(struct terminal *terminal, int master,
    * shell's descriptor. After su(1) it may belong to somebody else. */
 
   if (is_terminal(0)) {
-    int ours = CALL(openat, proc, "self/fd/0",
-                    O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int ours = open_end(proc, "self/fd/0");
     terminal->ours = terminal->in = terminal->out = ours < 0 ? 0 : ours;
     terminal->shared = !is_terminal(1);
   }
@@ -112,13 +170,11 @@ static inline void open_terminal(struct terminal *terminal, int master,
 
   int model =
       terminal->ours < 0 || in_background(terminal) ? slave : terminal->ours;
-  if (CALL(ioctl, model, TCGETS, &settings) < 0) {
-    err(FAILED, "ioctl TCGETS");
-  }
+  control(model, TCGETS, &settings);
   if (terminal->shared) {
     settings.c_lflag &= ~ECHO;
   }
-  if (CALL(ioctl, slave, TCSETS, &settings) < 0) {
+  if (!control(slave, TCSETS, &settings)) {
     err(FAILED, "ioctl TCSETS");
   }
   resize(terminal);
@@ -127,45 +183,29 @@ static inline void open_terminal(struct terminal *terminal, int master,
 /* In the child: opens the slave by its name, and so in the mount namespace that
  * the child is in. No other descriptor could be bound on /dev/console. */
 static inline void reopen_slave(struct terminal *terminal) {
-  struct statx meant, st;
+  struct statx meant = look_at(terminal->slave), st;
   struct line path;
-  int number;
+  int number = -1;
 
-  if (CALL(ioctl, terminal->master, TIOCGPTN, &number) < 0) {
-    err(FAILED, "ioctl TIOCGPTN");
-  }
-  path.length = 0;
-  put_string(&path, "/dev/pts/");
-  put_number(&path, number);
-  put_char(&path, '\0');
-  const char *name = path.text;
-  int slave =
+  control(terminal->master, TIOCGPTN, &number);
+  const char *name = put_name(&path, "/dev/pts/", number);
+  terminal->slave =
       CALL(openat, AT_FDCWD, name, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
-  if (slave < 0) {
+  if (terminal->slave < 0) {
     err(FAILED, "open %s", name);
   }
-  if (CALL(statx, slave, "", AT_EMPTY_PATH, STATX_INO, &st) < 0 ||
-      CALL(statx, terminal->slave, "", AT_EMPTY_PATH, STATX_INO, &meant) < 0) {
-    err(FAILED, "statx %s", name);
-  }
+  st = look_at(terminal->slave);
   if (st.stx_ino != meant.stx_ino || st.stx_dev_major != meant.stx_dev_major ||
       st.stx_dev_minor != meant.stx_dev_minor) {
     errx(FAILED, "%s is not the new terminal", name);
   }
-  terminal->slave = slave;
 }
 
-/* In the child: makes the slave its controlling terminal and its descriptors
- * 0-2, as far as that is meant, and lets go of ours. */
+/* In the child: makes the slave its descriptors 0-2, as far as that is meant,
+ * and lets go of ours. */
 static inline void use_terminal(const struct terminal *terminal) {
   int slave = terminal->slave;
 
-  if (CALL(setsid) < 0) {
-    err(FAILED, "setsid");
-  }
-  if (CALL(ioctl, slave, TIOCSCTTY, 0) < 0) {
-    err(FAILED, "ioctl TIOCSCTTY");
-  }
   for (int fd = 0; fd <= 2; fd++) {
     if ((terminal->ours < 0 || is_terminal(fd)) &&
         CALL(dup3, slave, fd, 0) < 0) {
@@ -175,6 +215,14 @@ static inline void use_terminal(const struct terminal *terminal) {
   close_fd(terminal->master);
   if (terminal->ours > 2) {
     close_fd(terminal->ours);
+  }
+}
+
+/* In the process that will be PROG: makes the slave its controlling terminal.
+ */
+static inline void lead_session(void) {
+  if (CALL(setsid) < 0 || CALL(ioctl, 0, TIOCSCTTY, 0) < 0) {
+    err(FAILED, "setsid, ioctl TIOCSCTTY");
   }
 }
 
@@ -192,7 +240,7 @@ static inline bool take(struct terminal *terminal) {
     terminal->taken = false;
     return false;
   }
-  if (terminal->taken || syscall(SYS_ioctl, terminal->ours, TCGETS, &now) < 0) {
+  if (terminal->taken || !control(terminal->ours, TCGETS, &now)) {
     return true;
   }
 
@@ -209,7 +257,7 @@ static inline bool take(struct terminal *terminal) {
     terminal->saved = now;
     cfmakeraw(&now);
     terminal->raw = now;
-    syscall(SYS_ioctl, terminal->ours, TCSETS, &now);
+    control(terminal->ours, TCSETS, &now);
   }
   terminal->taken = true;
   resize(terminal);
@@ -218,7 +266,7 @@ static inline bool take(struct terminal *terminal) {
 
 static inline void give_back(struct terminal *terminal) {
   if (terminal->taken && !in_background(terminal)) {
-    syscall(SYS_ioctl, terminal->ours, TCSETS, &terminal->saved);
+    control(terminal->ours, TCSETS, &terminal->saved);
   }
   terminal->taken = false;
 }
@@ -244,13 +292,21 @@ static inline bool drain(struct flow *flow, int fd) {
   return n >= 0 || errno == EAGAIN;
 }
 
-/* For a SIGNAL that the terminal sends to PROG, and PROG does not get. */
+/* Shows what has been written to the slave so far. */
+static inline void show(const struct terminal *terminal) {
+  struct flow shown;
+
+  while (fill(&shown, terminal->master) > 0) {
+    while (shown.length && drain(&shown, terminal->out)) {
+    }
+  }
+}
+
+/* Sends SIGNAL to PROG, from its terminal. */
 static inline void press(struct child *child, int signal) {
   struct signalfd_siginfo info = {.ssi_signo = signal};
 
-  if (!child->killed_by && would_not_get(child, signal)) {
-    forward(child, &info);
-  }
+  forward(child, &info);
 }
 
 /* What was typed is in TYPED, or nothing if that was the end of it. Sends the
@@ -263,7 +319,7 @@ static inline void type(struct terminal *terminal, struct flow *typed,
   struct termios settings;
   int group;
 
-  if (syscall(SYS_ioctl, terminal->master, TCGETS, &settings) < 0) {
+  if (!control(terminal->master, TCGETS, &settings)) {
     return;
   }
 
@@ -276,24 +332,25 @@ static inline void type(struct terminal *terminal, struct flow *typed,
     return;
   }
   terminal->midline = typed->bytes[typed->length - 1] != '\n';
-  if (settings.c_lflag & ISIG &&
-      syscall(SYS_ioctl, terminal->master, TIOCGPGRP, &group) == 0 &&
+  if (settings.c_lflag & ISIG && control(terminal->master, TIOCGPGRP, &group) &&
       group == child->pid) {
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
       int key = settings.c_cc[keys[i][0]];
-      if (key && memchr(typed->bytes, key, typed->length)) {
+      if (key && memchr(typed->bytes, key, typed->length) &&
+          would_not_get(child, keys[i][1])) {
         press(child, keys[i][1]);
       }
     }
   }
 }
 
-/* PROG's terminal is gone, as it is when a terminal's line is cut. */
+/* Nobody reads what PROG writes: it gets the signal that we got for that, and
+ * its terminal is gone. */
 static inline void hang_up(struct terminal *terminal, struct child *child) {
+  press(child, SIGPIPE);
   close_fd(terminal->slave);
   close_fd(terminal->master);
   terminal->in = terminal->master = -1;
-  press(child, SIGHUP);
 }
 
 /* Takes one of SIGNALS. True if CHILD has ended, and how is in *END; or if it
@@ -332,7 +389,6 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
                               int signals) {
   struct flow typed = {0}, shown = {0};
   siginfo_t end = {0};
-  bool broken = false;
   long rest = IN_FLIGHT;
 
   for (;;) {
@@ -341,21 +397,21 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
      * terminal open when it has ended may never stop. */
 
     if (end.si_pid && !shown.length) {
-      if (rest <= 0 || fill(&shown, terminal->master) <= 0) {
+      if (rest < 0 || fill(&shown, terminal->master) <= 0) {
         break;
       }
       rest -= shown.length;
     }
 
-    bool ours = take(terminal), cut = broken && terminal->master >= 0;
-    struct timespec soon = {0, cut ? 0 : 250000000};
+    bool ours = take(terminal);
+    struct timespec soon = {0, 250000000};
     struct pollfd fds[] = {
         {signals, POLLIN, 0},
         {ours && !end.si_pid && !typed.length ? terminal->in : -1, POLLIN, 0},
         {typed.length ? terminal->master : -1, POLLOUT, 0},
         {shown.length ? -1 : terminal->master, POLLIN, 0},
         {shown.length ? terminal->out : -1, POLLOUT, 0}};
-    syscall(SYS_ppoll, fds, 5, cut || !ours ? &soon : NULL, NULL, 0);
+    syscall(SYS_ppoll, fds, 5, ours ? NULL : &soon, NULL, 0);
 
     if (fds[0].revents) {
       if (heed(terminal, child, signals, &end)) {
@@ -364,10 +420,6 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
         }
         close_fd(terminal->slave);
       }
-      continue;
-    }
-    if (cut) {
-      hang_up(terminal, child);
       continue;
     }
     if (fds[1].revents && fill(&typed, terminal->in) >= 0) {
@@ -383,11 +435,9 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
       fill(&shown, terminal->master);
     }
 
-    /* Then PROG is sent the SIGPIPE that we get, and after that SIGHUP. */
-
     if (fds[4].revents && !drain(&shown, terminal->out)) {
       shown.length = 0;
-      broken = true;
+      hang_up(terminal, child);
     }
   }
   give_back(terminal);
