@@ -27,9 +27,8 @@ enum {
 struct options {
   struct mount_attr flags; /* to set and clear, and the propagation */
   int what;
-  const char *idmap;   /* the value of idmap=, or NULL */
-  char *others;        /* words for the file system, each ending in NUL */
-  size_t others_count; /* of them */
+  const char *idmap; /* the value of idmap=, or NULL */
+  char *words, *end; /* all of them, with a NUL behind each */
 };
 
 struct word {
@@ -104,37 +103,46 @@ static inline const char *add_word(struct options *options,
   return NULL;
 }
 
+static inline bool is_idmap(const char *word) {
+  return strncmp(word, "idmap=", 6) == 0;
+}
+
+/* The first word for the file system from WORD on, or NULL. */
+static inline char *next_other(const struct options *options, char *word) {
+  for (; word < options->end; word += strlen(word) + 1) {
+    if (*word && !find_word(word) && !is_idmap(word)) {
+      return word;
+    }
+  }
+  return NULL;
+}
+
 /* Reads TEXT, words with commas between them, into OPTIONS. Cuts TEXT to pieces
  * and keeps pointers into it. Returns NULL, or what is wrong. */
 static inline const char *parse_options(char *text, struct options *options) {
-  char *rest = text, *out = text;
+  const char *wrong = NULL;
 
   memset(options, 0, sizeof(*options));
-  options->others = out;
-  while (rest) {
-    char *name = rest;
-    rest = strchr(rest, ',');
-    if (rest) {
-      *rest++ = '\0';
+  options->words = text;
+  options->end = text + strlen(text);
+  while (text && !wrong) {
+    char *name = text;
+    text = strchr(text, ',');
+    if (text) {
+      *text++ = '\0';
     }
     const struct word *word = find_word(name);
-    const char *wrong = NULL;
     if (word) {
       wrong = add_word(options, word);
     } else if (strncmp(name, "create=", 7) == 0) {
       wrong = "create= makes a dir or a file";
-    } else if (strncmp(name, "idmap=", 6) == 0) {
+    } else if (is_idmap(name)) {
       wrong = options->idmap ? "more than one idmap=" : NULL;
       options->idmap = name + 6;
-    } else if (*name) {
-      size_t size = strlen(name) + 1;
-      memmove(out, name, size);
-      out += size;
-      options->others_count++;
     }
-    if (wrong) {
-      return wrong;
-    }
+  }
+  if (wrong) {
+    return wrong;
   }
 
   int kinds = options->what & (BIND | MOVE | REMOUNT);

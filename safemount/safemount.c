@@ -122,6 +122,7 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
   if (wrong) {
     reject("OPTIONS", wrong);
   }
+  const char *other = next_other(options, options->words);
   if (strncmp(fields->source, "fd:", 3) == 0 &&
       !number(fields->source + 3, INT_MAX, &none)) {
     reject(fields->source, "not a descriptor's number");
@@ -134,25 +135,25 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
   }
   if (is_made_by_us(entry)) {
     if (options->what & ~OPTIONAL || options->flags.attr_set ||
-        options->idmap || options->others_count) {
+        options->idmap || other) {
       reject(target, "a dir or symlink has no options but optional");
     }
   } else if (!(options->what & (BIND | MOVE | REMOUNT))) {
     if (!has_type(entry) &&
-        (!(options->what & PROPAGATION) || options->others_count ||
-         options->flags.attr_set || options->flags.attr_clr)) {
+        (!(options->what & PROPAGATION) || other || options->flags.attr_set ||
+         options->flags.attr_clr)) {
       reject(target, "neither a file system's TYPE nor bind, move, remount or "
                      "a propagation");
     }
   } else if (!(options->what & REMOUNT)) {
-    if (options->others_count) {
-      reject(options->others, "not a word for a bind or move");
+    if (other) {
+      reject(other, "not a word for a bind or move");
     }
     if (*fields->source != '/') {
       check_path(fields->source);
     }
-  } else if (options->what & BIND && options->others_count) {
-    reject(options->others, "not a word for a bind");
+  } else if (options->what & BIND && other) {
+    reject(other, "not a word for a bind");
   }
 }
 
@@ -258,11 +259,27 @@ _Noreturn static void fail_context(int context, const char *type,
   _exit(FAILED);
 }
 
-/* Tells the file system CONTEXT its own words, and creates or changes it. */
+/* Tells the file system CONTEXT one word, KEY or KEY=VALUE. */
+static void set_word(int context, const char *type, char *word) {
+  char *value = strchr(word, '=');
+
+  if (value) {
+    *value++ = '\0';
+  }
+  if ((value ? CALL(fsconfig, context, FSCONFIG_SET_STRING, word, value, 0)
+             : CALL(fsconfig, context, FSCONFIG_SET_FLAG, word, NULL, 0)) < 0) {
+    if (value) {
+      value[-1] = '=';
+    }
+    fail_context(context, type, word);
+  }
+}
+
+/* Tells the file system CONTEXT all its words, and creates or changes it. */
 static bool configure(int context, const struct entry *entry, bool create) {
   const struct options *options = &entry->options;
   const char *source = entry->fields.source, *type = entry->fields.type;
-  char *word = options->others;
+  char *word = options->words, ro[] = "ro", rw[] = "rw";
 
   if (create &&
       CALL(fsconfig, context, FSCONFIG_SET_STRING, "source", source, 0) < 0) {
@@ -273,25 +290,15 @@ static bool configure(int context, const struct entry *entry, bool create) {
    * writing. What has no device may be one file system in many places. */
 
   if (!create || strchr(source, '/')) {
-    if (options->flags.attr_set & MOUNT_ATTR_RDONLY &&
-        CALL(fsconfig, context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0) {
-      fail_context(context, type, "ro");
-    }
-    if (options->flags.attr_clr & MOUNT_ATTR_RDONLY &&
-        CALL(fsconfig, context, FSCONFIG_SET_FLAG, "rw", NULL, 0) < 0) {
-      fail_context(context, type, "rw");
+    if (options->flags.attr_set & MOUNT_ATTR_RDONLY) {
+      set_word(context, type, ro);
+    } else if (options->flags.attr_clr & MOUNT_ATTR_RDONLY) {
+      set_word(context, type, rw);
     }
   }
-  for (size_t i = 0; i < options->others_count; i++) {
-    char *value = strchr(word, '='), *next = word + strlen(word) + 1;
-    if (value) {
-      *value++ = '\0';
-    }
-    if ((value
-             ? CALL(fsconfig, context, FSCONFIG_SET_STRING, word, value, 0)
-             : CALL(fsconfig, context, FSCONFIG_SET_FLAG, word, NULL, 0)) < 0) {
-      fail_context(context, type, word);
-    }
+  while ((word = next_other(options, word))) {
+    char *next = word + strlen(word) + 1;
+    set_word(context, type, word);
     word = next;
   }
   if ((create ? CALL(fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0)
@@ -501,7 +508,8 @@ static void change(const struct entry *entry) {
     return;
   }
   if (what & REMOUNT && !(what & BIND) &&
-      (changed & MOUNT_ATTR_RDONLY || entry->options.others_count)) {
+      (changed & MOUNT_ATTR_RDONLY ||
+       next_other(&entry->options, entry->options.words))) {
     int context =
         CALL(fspick, target, "",
              FSPICK_EMPTY_PATH | FSPICK_NO_AUTOMOUNT | FSPICK_CLOEXEC);

@@ -7,40 +7,41 @@
 ABOUT("fuzz", "\n");
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char *text = malloc(size + 1), *word;
+  static struct map map;
+  char *text = malloc(size + 1), *copy, *rest, *name, *word;
   struct options options;
-  size_t given = 1, known = 0;
 
   memcpy(text, data, size);
   text[size] = '\0';
-  for (char *rest = strdup(text), *copy = rest; rest; given++) {
-    char *name = strsep(&rest, ",");
-    known += !*name || find_word(name) || strncmp(name, "idmap=", 6) == 0;
-    if (!rest) {
-      free(copy);
-    }
-  }
+  copy = rest = strdup(text);
   if (!parse_options(text, &options)) {
-    if (options.others_count + known != given - 1 ||
-        options.flags.attr_set & options.flags.attr_clr & ~MOUNT_ATTR__ATIME) {
-      abort();
-    }
-    word = options.others;
-    for (size_t i = 0; i < options.others_count; i++) {
-      if (!*word || find_word(word)) {
+    word = options.words;
+    while ((name = strsep(&rest, ","))) {
+      if (!*name || find_word(name)) {
+        continue;
+      }
+      if (is_idmap(name)) {
+        if (strcmp(options.idmap, name + 6) != 0) {
+          abort();
+        }
+        continue;
+      }
+      word = next_other(&options, word);
+      if (!word || strcmp(word, name) != 0) {
         abort();
       }
       word += strlen(word) + 1;
     }
-    if (word > text + size + 1) {
+    if (next_other(&options, word) ||
+        options.flags.attr_set & options.flags.attr_clr & ~MOUNT_ATTR__ATIME) {
       abort();
     }
-    static struct map map;
     if (options.idmap && !parse_ranges(options.idmap, &map) &&
         (map.length < 1 || map.length > MOST_RANGES)) {
       abort();
     }
   }
+  free(copy);
   free(text);
   return 0;
 }

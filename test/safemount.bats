@@ -11,7 +11,7 @@ setup() {
   root=$here/root
   mkdir -p "$root"/{dir/sub,proc,dev,sys} "$here"/{source,victim/sub}
   touch "$here"/{source/mark,victim/kept,file} "$root/file"
-  export -f refuse mounts fields_of prepare_rows rows rows_with_links rows_inside outcome
+  export -f fail wait_for refuse mounts fields_of prepare_rows rows rows_with_links rows_inside outcome
   export here root
 }
 
@@ -647,4 +647,388 @@ END
 END
   [ "$status" -eq 0 ]
   [ "$(grep -c '^rw,nosuid,relatime - tmpfs' <<<"$output")" -eq 2 ]
+}
+
+# --- Words of OPTIONS -------------------------------------------------------
+
+@test "each flag is set on a bind, and only that" {
+  alone <<'END'
+    cd "$here"
+    mount -t tmpfs tmpfs source
+    while read -r options fields; do
+      safemount -r root -o "bind,$options" "$here/source" dir
+      [ "$(fields_of root/dir)" = "$fields - tmpfs rw" ] || echo "$options: $(fields_of root/dir)"
+      umount root/dir
+    done <<TABLE
+rw rw,relatime
+defaults rw,relatime
+ro ro,relatime
+nosuid rw,nosuid,relatime
+nodev rw,nodev,relatime
+noexec rw,noexec,relatime
+nosymfollow rw,relatime,nosymfollow
+noatime rw,noatime
+strictatime rw
+norelatime rw
+relatime rw,relatime
+atime rw,relatime
+nostrictatime rw,relatime
+nodiratime rw,nodiratime,relatime
+noatime,nodiratime rw,noatime,nodiratime
+noatime,relatime rw,relatime
+ro,rw rw,relatime
+rw,ro ro,relatime
+nosuid,suid rw,relatime
+ro,nosuid,nodev,noexec,nosymfollow,noatime ro,nosuid,nodev,noexec,noatime,nosymfollow
+shared rw,relatime shared:
+private rw,relatime
+slave rw,relatime
+unbindable rw,relatime unbindable
+rshared rw,relatime shared:
+TABLE
+END
+  [ "$status" -eq 0 ]
+  # A peer group has a number of its own.
+  [ "$(grep -vE '^\$|^\[|shared: rw,relatime shared:[0-9]+ - tmpfs rw$' <<<"$output")" = "" ] || fail "$output"
+}
+
+@test "a bind loses no flag, nor does a remount" {
+  alone <<'END'
+    cd "$here"
+    mount -t tmpfs -o nosuid,nodev,noexec,noatime tmpfs source
+    mount --bind source root/dir
+    # What mount(8) did for long: MS_REMOUNT | MS_BIND | MS_RDONLY and no more.
+    perl -e '$d = "root/dir"; syscall(165, $d, $d, 0, 4129, 0) and die $!'
+    echo "mount(2): $(fields_of root/dir)"
+    umount root/dir
+    for options in bind,ro remount,bind,rw,relatime remount,ro remount,bind,exec; do
+      safemount -r root -o "$options" "$here/source" dir
+      echo "$options: $(fields_of root/dir)"
+    done
+    fields_of source
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *"mount(2): ro,relatime - tmpfs rw"* ]] || skip "the control did not fall"
+  [[ $output == *"
+bind,ro: ro,nosuid,nodev,noexec,noatime - tmpfs rw
+remount,bind,rw,relatime: rw,nosuid,nodev,noexec,relatime - tmpfs rw
+remount,ro: ro,nosuid,nodev,noexec,relatime - tmpfs ro
+remount,bind,exec: ro,nosuid,nodev,relatime - tmpfs ro
+rw,nosuid,nodev,noexec,noatime - tmpfs ro"* ]]
+}
+
+@test "flags on rbind are those of every mount below" {
+  alone <<'END'
+    cd "$here"
+    mkdir source/a
+    mount -t tmpfs tmpfs source/a
+    mkdir source/a/b
+    mount -t tmpfs -o nodev tmpfs source/a/b
+    mount --rbind -o ro source root/dir
+    touch root/dir/a/b/written || exit 3
+    umount -R root/dir
+    safemount -r root -o rbind,ro,nosuid,rslave "$here/source" dir
+    for d in dir dir/a dir/a/b; do
+      touch "root/$d/written2" 2>/dev/null && exit 1
+      [[ $(fields_of root/$d) == ro,nosuid* ]]
+    done
+    [[ $(fields_of root/dir/a/b) == ro,nosuid,nodev* ]]
+    umount -R root/dir
+    safemount -r root -o bind,ro "$here/source" dir
+    [ ! -e root/dir/a/b ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+}
+
+@test "flags that a more privileged namespace locked are kept, and refused to be cleared" {
+  alone <<'END'
+    cd "$here"
+    chmod 755 . root root/dir source
+    mount -t tmpfs -o ro,nosuid,nodev tmpfs source
+    unshare --user --map-root-user --mount bash -eu -c '
+      safemount -r root -o rbind "$here/source" dir
+      fields_of root/dir
+      umount root/dir
+      safemount -r root -o rbind,noexec "$here/source" dir
+      fields_of root/dir
+      for word in rw suid dev; do
+        before=$(mounts)
+        safemount -r root -o rbind,$word "$here/source" dir && exit 1
+        safemount -r root -o remount,bind,$word none dir && exit 1
+        [ "$(mounts)" -eq "$before" ]
+      done
+      fields_of root/dir'
+END
+  [ "$status" -eq 0 ]
+  [ "$(grep -c '^ro,nosuid,nodev,relatime - tmpfs' <<<"$output")" -eq 1 ]
+  [ "$(grep -c '^ro,nosuid,nodev,noexec,relatime - tmpfs' <<<"$output")" -eq 2 ]
+  for word in ro nosuid nodev; do
+    [[ $output == *"hint: $word is locked: a more privileged namespace set it"* ]]
+  done
+}
+
+@test "remount and propagation change the mount that is on top" {
+  alone <<'END'
+    cd "$here"
+    mount -t tmpfs -o size=1m first root/dir
+    mount -t tmpfs -o size=1m second root/dir
+    safemount -r root -o remount,ro,size=2m none dir
+    safemount -r root -o shared none dir
+    awk -v p="$root/dir" '$5 == p { print $6, $7 ~ /shared/, $(NF - 1), $NF }' /proc/self/mountinfo
+    safemount -r root -o remount,bogus none dir && exit 1
+    safemount -r root -o remount,ro none dir/sub && exit 1
+    safemount -r root -o rprivate none dir
+    awk -v p="$root/dir" '$5 == p { print $6, $7 ~ /shared/, $(NF - 1), $NF }' /proc/self/mountinfo
+    safemount -r root -o rslave none proc && exit 1
+    exit 0
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *"\
+rw,relatime 0 first rw,size=1024k
+ro,relatime 1 second ro,size=2048k"*"bogus"*"\
+rw,relatime 0 first rw,size=1024k
+ro,relatime 0 second ro,size=2048k"* ]]
+}
+
+@test "move moves a mount, and says why it cannot" {
+  alone <<'END'
+    cd "$here"
+    mount -t tmpfs tmpfs source
+    touch source/moved
+    safemount -r root -o move,nosuid "$here/source" dir
+    [ ! -e source/moved ]
+    [ -e root/dir/moved ]
+    fields_of root/dir
+    safemount -r root -o move "$here/victim" dir && exit 1
+    mount --bind victim victim
+    mount --make-shared victim
+    mount -t tmpfs tmpfs victim/sub
+    safemount -r root -o move "$here/victim/sub" dir && exit 1
+    safemount -r root -o move dir proc
+    [ -e root/proc/moved ]
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *"rw,nosuid,relatime - tmpfs"* ]]
+  [[ $output == *"hint: what is to be moved is not a mount point"* ]]
+  [[ $output == *"hint: the mount that it is on is shared"* ]]
+}
+
+@test "a word that means nothing where it stands is refused" {
+  for options in bind,size=1m rbind,mode=755 bind,move move,remount bind,slave,shared \
+    bind,create=link create=dir,create=file,bind bind,idmap=0 ro idmap=0:0:1 \
+    bind,bogus remount,bind,size=1m bind,idmap=0:0:1,idmap=0:0:1 move,idmap=0:1:1; do
+    try safemount -r "$root" -o "$options" "$here/source" dir
+    [ "$status" -eq 64 ]
+  done
+  try safemount -r "$root" -o bind -o ro "$here/source" dir
+  [ "$status" -eq 64 ]
+  [ ! -e "$root/dir/mark" ]
+}
+
+@test "optional skips what does not exist, and nothing else" {
+  alone <<'END'
+    cd "$here"
+    ln -s nowhere root/dangling
+    before=$(mounts)
+    safemount -r root -f fd:0 <<TABLE
+/nowhere /dir none bind,optional
+/nowhere/else /new none bind,optional,create=dir
+nowhere /dir none bind,optional
+$here/source /nowhere none bind,optional
+tmpfs /nowhere/else tmpfs optional
+/dev/nowhere /dir ext4 optional
+TABLE
+    [ "$(mounts)" -eq "$before" ]
+    [ ! -e root/new ]
+    safemount -r root -o bind,optional "$here/source" dangling && exit 1
+    safemount -r root -o bind,optional "$here/source" file/x && exit 1
+    safemount -r root -o bind,optional "$here/file/x" dir && exit 1
+    [ "$(mounts)" -eq "$before" ]
+END
+  [ "$status" -eq 0 ]
+}
+
+# --- File systems -----------------------------------------------------------
+
+@test "file systems of the kernel, each with words of its own" {
+  alone <<'END'
+    cd "$here"
+    while read -r type options fields; do
+      safemount -r root -t "$type" -o "$options" none dir || continue
+      echo "$type $(fields_of root/dir)"
+      umount root/dir
+    done <<TABLE
+proc nosuid,hidepid=invisible
+sysfs ro,noexec
+tmpfs size=1m,mode=700,nodev
+devpts newinstance,ptmxmode=0666,mode=620
+mqueue nosuid
+cgroup2 nsdelegate
+TABLE
+END
+  [ "$status" -eq 0 ]
+  for line in "proc rw,nosuid,relatime - proc rw,hidepid=invisible" \
+    "sysfs ro,noexec,relatime - sysfs rw" "tmpfs rw,nodev,relatime - tmpfs rw,size=1024k,mode=700" \
+    "devpts rw,relatime - devpts rw,mode=620,ptmxmode=666" "mqueue rw,nosuid,relatime - mqueue rw" \
+    "cgroup2 rw,relatime - cgroup2 rw"; do
+    [[ $output == *"$line"* ]] || fail "no $line" "$output"
+  done
+}
+
+@test "what a file system says about a refused word is printed" {
+  try safemount -r "$root" -t tmpfs -o bogus=1 none dir true
+  [ "$status" -eq 125 ]
+  [[ $output == *"safemount: fsconfig tmpfs bogus=1: Invalid argument"*"tmpfs: Unknown parameter 'bogus'"* ]]
+  try safemount -r "$root" -t overlay -o lowerdir=/nowhere none dir true
+  [ "$status" -eq 125 ]
+  [[ $output == *"overlay"*"/nowhere"* ]]
+  try safemount -r "$root" -t tmpfs -o "size=$(printf '%0300d' 1)" none dir true
+  [ "$status" -eq 125 ]
+  [[ $output == *"hint: fsconfig takes at most 255 bytes"* ]]
+  try safemount -r "$root" -t nosuchfs none dir true
+  [ "$status" -eq 125 ]
+  [[ $output == *"hint: this kernel has no file system nosuchfs"* ]]
+}
+
+# on_loop IMAGE: sets loop to a device of it.
+on_loop() {
+  loop=$(losetup --find --show --read-only "$1" 2>/dev/null) || skip "no loop device here"
+}
+
+teardown() {
+  [ -z "${loop:-}" ] || losetup --detach "$loop"
+}
+
+@test "ext4 and squashfs from a read-only loop device" {
+  mkfs.ext4 -q -d "$here/source" "$here/ext4" 2M
+  mksquashfs "$here/source" "$here/squashfs" -quiet -no-progress >/dev/null
+  local type
+  for type in ext4 squashfs; do
+    on_loop "$here/$type"
+    alone "$loop" $type <<'END'
+      safemount -r "$root" -t $2 -o rw "$1" dir && exit 1
+      safemount -r "$root" -t $2 -o ro "$1" dir
+      [ -e "$root/dir/mark" ]
+      fields_of "$root/dir"
+      umount "$root/dir"
+END
+    losetup --detach "$loop"
+    loop=
+    if [ $type = ext4 ]; then
+      [ "$status" -eq 0 ]
+      [[ $output == *"ro,relatime - ext4 ro"* ]]
+    else
+      # Nothing is ever written to a squashfs, so rw is no error there.
+      [[ $status -le 1 ]]
+    fi
+  done
+}
+
+@test "overlay, as root and as a user behind idmap" {
+  make_user stacked
+  alone <<'END'
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    cd /mnt
+    mkdir -p lower root/{dir,dev} upper work
+    touch lower/mark
+    stack=lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work
+    safemount -r root -t overlay -o $stack none dir
+    touch root/dir/new
+    [ -e root/dir/mark ]
+    [ -e upper/new ]
+    umount root/dir
+    rm -r work upper
+    mkdir upper work
+    chown -R stacked:stacked /mnt
+    setpriv --reuid stacked --regid stacked --clear-groups idmap -u root -g root -n mnt \
+      safemount -r root -f fd:0 sh -c 'touch /mnt/root/dir/mine; [ -e /mnt/root/dir/mark ]' <<TABLE
+. / none rbind
+overlay /dir overlay $stack,userxattr
+tmpfs /dev tmpfs mode=755
+/dev/null /dev/null none bind,create=file
+TABLE
+    stat -c %U upper/mine
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *stacked* ]]
+}
+
+@test "a masked /proc is named as what forbids a new one" {
+  alone <<'END'
+    mount --bind /dev/null /proc/version
+    unshare --user --map-root-user --mount --pid --fork safemount -r "$root" -t proc none proc
+END
+  [ "$status" -eq 125 ]
+  [[ $output == *"fsmount proc: Operation not permitted"*"hint: something is mounted on the proc that is there"* ]]
+}
+
+# --- idmap= -----------------------------------------------------------------
+
+@test "idmap= shows other owners, by ranges and by a namespace, on ext4 and tmpfs" {
+  alone <<'END'
+    cd "$here"
+    mkdir disk
+    truncate -s 4M image
+    mkfs.ext4 -q image
+    mount -o loop image disk || mount -t tmpfs tmpfs disk
+    mount -t tmpfs tmpfs victim
+    unshare --user sleep 100 3>&- &
+    wait_for bash -c '[ "$(readlink /proc/$1/ns/user)" != "$(readlink /proc/self/ns/user)" ]' bash $!
+    echo 0 200000 10 | tee /proc/$!/uid_map >/proc/$!/gid_map
+    exec {ns}</proc/$!/ns/user
+    for tree in disk victim; do
+      touch $tree/{a,b,c}
+      chown 0:0 $tree/a
+      chown 5:6 $tree/b
+      chown 70000:3 $tree/c
+      for maps in 0:100000:65536 0:100000:6+70000:1:1+6:300000:1 "/proc/$!/ns/user" "fd:$ns"; do
+        safemount -r root -o "bind,idmap=$maps" "$here/$tree" dir
+        stat -c '%n %u %g' root/dir/{a,b,c} | sed 's/.*dir.//' | xargs echo $tree "${maps%%/*}"
+        umount root/dir
+      done
+    done
+    kill $!
+    safemount -r root -t tmpfs -o idmap=0:4000:1,mode=755 none dir
+    stat -c 'new %u %g' root/dir
+END
+  [ "$status" -eq 0 ]
+  local tree
+  for tree in disk victim; do
+    [[ $output == *"$tree 0:100000:65536 a 100000 100000 b 100005 100006 c 65534 100003"* ]]
+    [[ $output == *"$tree 0:100000:6+70000:1:1+6:300000:1 a 100000 100000 b 100005 300000 c 1 100003"* ]]
+    [ "$(grep -c "^$tree.* a 200000 200000 b 200005 200006 c 65534 200003" <<<"$output")" -eq 2 ]
+  done
+  [[ $output == *"new 4000 4000"* ]]
+}
+
+@test "idmap= refuses ranges that the kernel would misread, and names a file system that cannot" {
+  local before
+  before=$(mounts)
+  for maps in '' 0 0:1 0:1: 0:0:0 -1:0:1 +0:0:1 00:0:1 0:010:1 '0:0:1 ' 0:0:1+ +0:0:1 0:0:1+0:5:1 \
+    0:0:5+9:4:1 4294967296:0:1 0:4294967296:1 0:0:4294967297 4294967295:0:1 0:4294967295:1 \
+    0:4294967290:9 0:0:1:1 a:0:1 "$(for i in {0..340}; do printf '%s:%s:1+' $((i * 2)) $((i * 2)); done)0:9999:1"; do
+    try safemount -r "$root" -o "bind,idmap=$maps" "$here/source" dir
+    [ "$status" -eq 64 ]
+  done
+  try safemount -r "$root" -o bind,idmap=0:0:1 /proc/sys dir
+  [ "$status" -eq 125 ]
+  [[ $output == *"hint: proc cannot be idmapped by this kernel"* ]]
+  try safemount -r "$root" -t sysfs -o idmap=0:0:1 none dir
+  [ "$status" -eq 125 ]
+  [[ $output == *"hint: sysfs cannot be idmapped by this kernel"* ]]
+  try safemount -r "$root" -o bind,idmap=/etc/passwd "$here/source" dir
+  [ "$status" -eq 125 ]
+  [ "$(mounts)" -eq "$before" ]
+}
+
+@test "idmap= refuses a /proc that is not ours" {
+  alone <<'END'
+    unshare --pid --fork safemount -r "$root" -o bind,idmap=0:100000:1 "$here/source" dir && exit 1
+    mount -t tmpfs tmpfs /proc
+    safemount -r "$root" -o bind,idmap=0:100000:1 "$here/source" dir && exit 1
+    [ ! -e "$root/dir/mark" ]
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *"another PID namespace's"*"not a procfs"* ]]
 }
