@@ -11,13 +11,14 @@ HEADERS = $(wildcard */*.h)
 
 PREFIX = /usr/local
 DESTDIR =
-CFLAGS = -Os
+CFLAGS = $(SMALL)
 
 # musl makes these programs a tenth of the size that glibc does.
 ifeq ($(origin CC),default)
 CC := $(if $(shell command -v musl-gcc),musl-gcc,cc)
 endif
 
+SMALL := $(shell $(CC) -Oz -E -xc /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os)
 HARDEN = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -fPIE \
   -fstack-protector-strong -ffunction-sections -fdata-sections \
   -fno-asynchronous-unwind-tables

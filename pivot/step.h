@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
 
 /* First of all: make the process safe to work in. Returns the word behind the
@@ -151,13 +152,66 @@ static inline int inherited(const char *word) {
   return fd;
 }
 
+/* Calls ATTEMPT with each path that PROG may have, in the order of execvp(3),
+ * until it returns 0 or more, or fails with an error that ends the search;
+ * PATH, of PATH_MAX bytes, holds the last of them. Returns what it returned, or
+ * -1 and errno. execvp itself is larger, and there is no such search for
+ * open(2). */
+static inline int search(const char *prog, char *path,
+                         int (*attempt)(const char *path)) {
+  const char *dirs = getenv("PATH"), *end;
+  size_t length = strlen(prog), size;
+  int error = ENOENT;
+
+  if (length >= PATH_MAX) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  if (!*prog || strchr(prog, '/')) {
+    return attempt(memcpy(path, prog, length + 1));
+  }
+  for (dirs = dirs ? dirs : "/usr/local/bin:/bin:/usr/bin";; dirs = end + 1) {
+    end = strchrnul(dirs, ':');
+    size = end - dirs;
+    if (size + 1 + length < PATH_MAX) {
+      memcpy(path, dirs, size);
+      path[size] = '/';
+      memcpy(path + size + (size > 0), prog, length + 1);
+      int result = attempt(path);
+      if (result >= 0) {
+        return result;
+      }
+      if (errno == EACCES) {
+        error = EACCES;
+      } else if (errno != ENOENT && errno != ENOTDIR) {
+        return -1;
+      }
+    }
+    if (!*end) {
+      errno = error;
+      return -1;
+    }
+  }
+}
+
+static char **prog_argv;
+
+static inline int execute(const char *path) {
+  extern char **environ;
+
+  return syscall(SYS_execve, path, prog_argv, environ);
+}
+
 /* The end of every step: become the program that ARGV names. */
 static inline _Noreturn void run(char **argv) {
+  char path[PATH_MAX];
+
   if (verbose) {
     static const struct site site = {0, 1, "execvp, file, ..."};
     show_call(&site, (const long[]){(long)argv[0]});
   }
-  execvp(argv[0], argv);
+  prog_argv = argv;
+  search(argv[0], path, execute);
   err(errno == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "exec %s", argv[0]);
 }
 

@@ -14,7 +14,6 @@
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/stat.h>
-#include <stdlib.h>
 #include <sys/vfs.h>
 
 ABOUT("seal", "[-v] [-a ARGV0] PROG [ARG]...\n");
@@ -41,8 +40,10 @@ static struct statx look(int fd) {
   return st;
 }
 
+static struct statx program_st;
+
 /* Opens PATH if we may execute it, or sets errno as execve(2) would. */
-static int open_program(const char *path, struct statx *st) {
+static int open_program(const char *path) {
   int fd = CALL(openat, AT_FDCWD, path,
                 O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
@@ -53,8 +54,8 @@ static int open_program(const char *path, struct statx *st) {
   /* The copy has a mode of its own and is on no mount: whether the file may be
    * executed where it is, nobody asks later. */
 
-  *st = look(fd);
-  if (!S_ISREG(st->stx_mode)) {
+  program_st = look(fd);
+  if (!S_ISREG(program_st.stx_mode)) {
     errno = EACCES;
   } else if (CALL(faccessat2, fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0) {
     return fd;
@@ -64,43 +65,6 @@ static int open_program(const char *path, struct statx *st) {
   close_fd(fd);
   errno = EACCES;
   return -1;
-}
-
-/* Looks for PROG as execvp(3) does, and leaves in PATH where it was found. */
-static int find_program(const char *prog, char path[PATH_MAX],
-                        struct statx *st) {
-  const char *dir = getenv("PATH"), *end;
-  size_t length = strlen(prog);
-  bool denied = false;
-  int fd;
-
-  if (length >= PATH_MAX) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  if (!*prog || strchr(prog, '/')) {
-    memcpy(path, prog, length + 1);
-    return open_program(path, st);
-  }
-  for (dir = dir ? dir : "/usr/local/bin:/bin:/usr/bin";; dir = end + 1) {
-    end = strchrnul(dir, ':');
-    if (end - dir + 1 + length < PATH_MAX) {
-      char *name = mempcpy(path, dir, end - dir);
-      *name = '/';
-      memcpy(name + (end > dir), prog, length + 1);
-      if ((fd = open_program(path, st)) >= 0) {
-        return fd;
-      }
-      denied |= errno == EACCES;
-      if (errno != EACCES && errno != ENOENT && errno != ENOTDIR) {
-        return -1;
-      }
-    }
-    if (!*end) {
-      errno = denied ? EACCES : ENOENT;
-      return -1;
-    }
-  }
 }
 
 static bool is_sealed(int fd) {
@@ -209,7 +173,6 @@ static void explain_script(int fd, const char *prog, const char *path) {
 
 int main(int argc, char **argv) {
   char *argv0 = NULL, *value = NULL, path[PATH_MAX];
-  struct statx st;
   extern char **environ;
 
   argv = begin(argc, argv);
@@ -221,12 +184,12 @@ int main(int argc, char **argv) {
   }
 
   const char *prog = *argv;
-  int program = find_program(prog, path, &st);
+  int program = search(prog, path, open_program);
 
   if (program < 0) {
     err(errno == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "open %s", prog);
   }
-  int sealed = is_sealed(program) ? program : seal(program, path, &st);
+  int sealed = is_sealed(program) ? program : seal(program, path, &program_st);
 
   /* By descriptor: /proc/self/fd could be anybody's, and a path to it leads to
    * the attacker's program. */
