@@ -81,7 +81,7 @@ static inline void resize(const struct terminal *terminal) {
   }
 }
 
-static inline struct statx look_at(int fd) {
+static inline struct statx stat_of(int fd) {
   struct statx st;
 
   if (CALL(statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0) {
@@ -122,7 +122,7 @@ static inline int open_ptmx_below(int root, int proc, struct statx *owner) {
     fd = CALL(openat, fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   }
   if (fd >= 0 && CALL(fstatfs, fd, &fs) == 0) {
-    *owner = look_at(fd);
+    *owner = stat_of(fd);
     if (fs.f_type != DEVPTS_SUPER_MAGIC || owner->stx_rdev_major != 5 ||
         owner->stx_rdev_minor != 2) {
       errx(FAILED, "/dev/pts/ptmx of the target is no pty multiplexer");
@@ -183,7 +183,7 @@ static inline void open_terminal(struct terminal *terminal, int master,
 /* In the child: opens the slave by its name, and so in the mount namespace that
  * the child is in. No other descriptor could be bound on /dev/console. */
 static inline void reopen_slave(struct terminal *terminal) {
-  struct statx meant = look_at(terminal->slave), st;
+  struct statx meant = stat_of(terminal->slave), st;
   struct line path;
   int number = -1;
 
@@ -194,7 +194,7 @@ static inline void reopen_slave(struct terminal *terminal) {
   if (terminal->slave < 0) {
     err(FAILED, "open %s", name);
   }
-  st = look_at(terminal->slave);
+  st = stat_of(terminal->slave);
   if (st.stx_ino != meant.stx_ino || st.stx_dev_major != meant.stx_dev_major ||
       st.stx_dev_minor != meant.stx_dev_minor) {
     errx(FAILED, "%s is not the new terminal", name);

@@ -10,6 +10,7 @@
  * to become PROG, and does nothing else. PROG never runs half joined.
  */
 
+#include "../idmap/terminal.h"
 #include "../pivot/descriptors.h"
 #include "confinement.h"
 #include "environment.h"
@@ -17,7 +18,7 @@
 #include <sys/mman.h>
 
 ABOUT("nsjoin",
-      "[-Eevx] [-a LIST] [-f FILE]... [-g GID] [-k LIST] [-n LIST] [-u UID] "
+      "[-Eetvx] [-a LIST] [-f FILE]... [-g GID] [-k LIST] [-n LIST] [-u UID] "
       "TARGET [PROG [ARG]...]\n");
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
@@ -30,10 +31,11 @@ struct entry {
   const char *keep; /* descriptors, as for -k */
   int types;        /* of -n, or 0 */
   int confinement;  /* of -a */
-  bool unsealed, keep_env, their_env;
+  bool unsealed, keep_env, their_env, has_terminal;
   bool careful;         /* one of THEIRS is joined */
   unsigned long mounts; /* the mount namespace that was looked at */
   int root, cwd;        /* of the target, or -1 */
+  struct terminal terminal;
 };
 
 static void parse(int argc, char **argv, struct entry *entry, char ***operands,
@@ -43,7 +45,7 @@ static void parse(int argc, char **argv, struct entry *entry, char ***operands,
   int letter, count = 0;
 
   argv = begin(argc, argv);
-  while ((letter = option(&argv, "a:Eef:g:k:n:u:x", &value))) {
+  while ((letter = option(&argv, "a:Eef:g:k:n:tu:x", &value))) {
     if (letter == 'a') {
       entry->confinement |= confinement(value);
     } else if (letter == 'E') {
@@ -59,6 +61,8 @@ static void parse(int argc, char **argv, struct entry *entry, char ***operands,
       entry->keep = value;
     } else if (letter == 'n') {
       entry->types = types_of(value);
+    } else if (letter == 't') {
+      entry->has_terminal = true;
     } else if (letter == 'x') {
       entry->unsealed = true;
     } else if (!number(value, UINT_MAX - 1UL, &id)) {
@@ -273,6 +277,28 @@ static _Noreturn void become(char **prog) {
   run(*prog ? prog : words);
 }
 
+/* The terminal must be in the devpts where PROG will look for its name. It is
+ * made from outside: what they hand us there may be anything. */
+static void make_terminal(struct entry *entry) {
+  struct statx owner;
+  long uid, gid;
+
+  if (entry->root < 0) {
+    if (entry->parts.types & CLONE_NEWNS) {
+      errx(FAILED, "-t needs a process as TARGET, for its /dev/pts");
+    }
+    open_terminal(&entry->terminal, open_ptmx(), entry->proc);
+    return;
+  }
+  int master = open_ptmx_below(entry->root, entry->proc, &owner);
+  open_terminal(&entry->terminal, master, entry->proc);
+  uid = owner.stx_uid;
+  gid = owner.stx_gid;
+  if (CALL(fchown, entry->terminal.slave, uid, gid) < 0) {
+    err(FAILED, "fchown of the terminal to %ld:%ld", uid, gid);
+  }
+}
+
 /* setns(2) puts only children into a PID namespace. So a process that nobody
  * inside can see makes the entry, and leaves behind a child there that is a
  * child of ours too: we stay outside, whatever they do. */
@@ -288,12 +314,21 @@ static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
   }
   long helper = CALL(clone, SIGCHLD, NULL, NULL, NULL, 0);
   if (helper == 0) {
-    before = (struct signals){0};
+    if (entry->careful) {
+      before = (struct signals){0};
+    }
     release_signals(&before);
+    if (entry->has_terminal) {
+      close_fd(alive[1]);
+      use_terminal(&entry->terminal);
+    }
     enter(entry);
     hide(entry, alive[0]);
     long born = CALL(clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0);
     if (born == 0) {
+      if (entry->has_terminal) {
+        lead_session();
+      }
       die_with_parent(alive[0]);
       become(prog);
     }
@@ -309,12 +344,23 @@ static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
     err(FAILED, helper < 0 ? "clone" : "waitid");
   }
   if (end.si_code != CLD_EXITED || end.si_status) {
+    if (entry->has_terminal) {
+      show(&entry->terminal);
+    }
     end_as(&end);
   }
 
   struct child child = {.pid = *pid, .dir = -1, .alive = alive[1]};
   int signals = open_signals();
-  end = wait_for(&child, signals);
+  if (entry->has_terminal) {
+    char path[48];
+    child.leads = true;
+    child.dir = CALL(openat, entry->proc, put_path(path, "", *pid, ""),
+                     O_PATH | O_DIRECTORY | O_CLOEXEC);
+    end = relay(&entry->terminal, &child, signals);
+  } else {
+    end = wait_for(&child, signals);
+  }
   end_as(&end);
 }
 
@@ -342,13 +388,17 @@ int main(int argc, char **argv) {
     wipe_environment();
   }
 
+  if (entry.has_terminal) {
+    make_terminal(&entry);
+  }
+
   /* Nobody but root of our own user namespace may look into this process once
    * it is among them: see ptrace(2). */
 
   if (entry.careful && CALL(prctl, PR_SET_DUMPABLE, 0) < 0) {
     err(FAILED, "prctl PR_SET_DUMPABLE");
   }
-  if (entry.parts.types & CLONE_NEWPID) {
+  if (entry.parts.types & CLONE_NEWPID || entry.has_terminal) {
     enter_by_child(&entry, argv);
   }
   if (entry.careful) {
