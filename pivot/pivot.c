@@ -164,7 +164,11 @@ static void verify(int proc, unsigned long root_id, unsigned long old_id,
     go("/");
   } else if (!go_to_namespace_root(proc)) {
     if (errno != EINVAL) {
-      err(FAILED, "setns self/ns/mnt");
+      warn("setns self/ns/mnt");
+      if (!capable(CAP_SYS_CHROOT)) {
+        warnx("hint: CAP_SYS_CHROOT is missing");
+      }
+      _exit(FAILED);
     }
     warnx("not checked whether / was a chroot: other processes share it");
     go("/");
@@ -199,7 +203,11 @@ static void report(int proc, int cwd, const struct place *old_root) {
     return;
   }
   while ((name = next_entry(&fds))) {
-    if (!number(name, INT_MAX, &fd) || (int)fd == fds.fd || (int)fd == proc) {
+
+    /* Our own are close-on-exec, which no inherited one can be. */
+
+    if (!number(name, INT_MAX, &fd) ||
+        ((int)fd != cwd && CALL(fcntl, fd, F_GETFD) == FD_CLOEXEC)) {
       continue;
     }
     struct place place = look(fd, "");
@@ -219,7 +227,11 @@ static void report(int proc, int cwd, const struct place *old_root) {
 
 static void replace_root(const char *new_root, const char *keep,
                          bool free_files, char **prog) {
-  int cwd = *prog ? -1 : open_directory("."), proc, initramfs = -1;
+  int cwd = -1, proc, initramfs = -1;
+
+  if (!*prog && (cwd = open_directory(".")) < 0) {
+    err(FAILED, "open the working directory");
+  }
   struct place old_root = look(AT_FDCWD, "/"), here = enter(new_root);
 
   if (*prog) {

@@ -23,7 +23,7 @@ static inline struct place look(int directory, const char *path) {
   if (CALL(statx, directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
            STATX_TYPE | STATX_INO | STATX_MNT_ID, &st) < 0) {
     if (errno != ENOENT) {
-      err(FAILED, "statx %s", path);
+      err(FAILED, "statx %s", *path ? path : "of a descriptor");
     }
     return (struct place){0};
   }

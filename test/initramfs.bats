@@ -241,6 +241,44 @@ END
     "pivot: this kernel cannot pivot its initramfs: PROG is needed"
 }
 
+@test "PID 1, which shares its root with the kernel, can pivot again from there" {
+  local suite
+  disk ext4
+  for suite in bullseye "${suites[-1]}"; do
+    booted "$suite" "$initramfs" <<'END'
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      mount -t ext4 /dev/vda /newroot
+      exec pivot -f /newroot /bin/sh -euc '
+        mount -t tmpfs tmpfs /tmp
+        cp -a /bin /sbin /etc /tmp
+        mkdir /tmp/dev /tmp/proc /tmp/sys /tmp/run
+        for dir in dev proc sys run; do mount --move /$dir /tmp/$dir; done
+        mount --bind /tmp/proc /proc
+        exec pivot /tmp /sbin/init'
+END
+    [ "$status" -eq 3 ]
+    has "pid 1" "namespaces work" "all came along" \
+      "pivot: not checked whether / was a chroot: other processes share it"
+    [ "$(sed -n 's/^mount \([^ ]*\) .*/\1/p' <<<"$output" | sort | xargs)" = "/ /dev /proc /run /sys" ]
+  done
+}
+
+@test "where the initramfs can be pivoted, PROG is not needed, and no false way back is told" {
+  disk ext4
+  booted "${suites[-1]}" "$initramfs" <<'END'
+    mount -t ext4 /dev/vda /newroot
+    mount -t tmpfs tmpfs /run
+    cp /bin/vm-exit /run
+    cd /
+    pivot /newroot
+    exec /sbin/init
+END
+  [ "$status" -eq 3 ]
+  has "pid 1" "namespaces work" "all came along"
+  [[ $output != *"still reaches"* ]]
+}
+
 @test "in an initramfs without /proc it works as well" {
   local suite
   disk ext4

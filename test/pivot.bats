@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # pivot: the new root, and what is left of the old one.
 # shellcheck disable=SC2016 # scripts in quotes are for other shells
-# shellcheck disable=SC2030,SC2031 # alone sets status and output in each test
+# shellcheck disable=SC2030,SC2031,SC2154 # helper.bash sets status, output, top
 
 load helper
 
@@ -666,6 +666,68 @@ END
   done
 }
 
+@test "whatever is refused without PROG, it does not end as if it had been done" {
+  local name error names shown
+  alone "$root" "$BATS_TEST_TMPDIR/log" <<'END'
+    cd /
+    exec 9</usr
+    strace -qq -o "$2" pivot "$1"
+END
+  names=$(sed -n '2,/^exit/s/(.*//p' "$BATS_TEST_TMPDIR/log" | sort -u |
+    grep -vxE 'arch_prctl|set_tid_address|write|exit_group')
+  [[ $names == *getdents64* && $names == *fcntl* ]]
+  for name in $names; do
+    for error in ENOSYS EPERM ENOMEM; do
+      alone "$root" "inject=$name:error=$error" <<'END'
+        cd /
+        exec 9</usr
+        strace -f -qq -o /dev/null -e "$2" pivot "$1"
+END
+      shown=${name/openat/open}
+      # Without these two more is told, or nothing is different.
+      [[ $name == fcntl || $name == close ]] ||
+        [[ $status -eq 125 && $output == *"pivot: ${shown%2}"* ]]
+      [[ $status -ne 0 || $output == *"descriptor 9 still reaches the old root"* ]]
+    done
+  done
+}
+
+@test "without /proc and without the calls that make one, it says what it could not check" {
+  local name error
+  for name in fsopen fsconfig fsmount; do
+    for error in ENOSYS EPERM ENOMEM; do
+      alone "$root" "inject=$name:error=$error" <<'END'
+        while umount -l /proc; do :; done 2>/dev/null
+        strace -f -qq -o /dev/null -e "$2" pivot "$1" cat /marker
+END
+      [ "$status" -eq 0 ]
+      [ "$output" = "pivot: mount table not checked: no /proc
+marker" ]
+    done
+  done
+}
+
+@test "without CAP_SYS_CHROOT the check fails, and says so" {
+  hinted "CAP_SYS_CHROOT is missing" <<'END'
+    setpriv --bounding-set=-sys_chroot --inh-caps=-sys_chroot pivot "$1" touch /reached
+END
+  [ ! -e "$root/reached" ]
+}
+
+@test "the other processes of the namespace are moved too, if they were in the old root" {
+  alone "$root" <<'END'
+    cd /
+    coproc bash -c 'echo ready; read -r go; echo *'
+    exec {from}<&"${COPROC[0]}" {to}>&"${COPROC[1]}"
+    read -r ready <&"$from"
+    pivot "$1"
+    echo go >&"$to"
+    read -r seen <&"$from"
+    echo "$seen"
+END
+  [[ $status -eq 0 && $output == *marker* && $output != *usr* ]]
+}
+
 @test "-v shows every call that strace sees, and no other" {
   local setup
   for setup in 'mount --bind "$1" "$1"; set -- "$1" echo REACHED' 'set -- "$1" echo REACHED' 'cd /usr; exec 9</usr; set -- "$1"'; do
@@ -700,4 +762,19 @@ END
   [ "$(stat -c %s "$program")" -le 24576 ]
   run readelf -lW "$program"
   [[ $output != *INTERP* && $output == *GNU_RELRO* && $output == *"DYN "* ]]
+}
+
+@test "the examples of pivot.1 are what happens" {
+  local page example command
+  page=$(mandoc -T ascii -O width=200 "$top/pivot/pivot.1" | col -bx)
+  example=$(sed -n '/^EXAMPLES/,/^SEE ALSO/s/^     //p' <<<"$page")$'\n'
+  cd "$BATS_TEST_TMPDIR"
+  rm "$root/marker" "$root/bin/look"
+  [ "$(grep -c '^# ' <<<"$example")" -ge 4 ]
+  while read -r command; do
+    alone "$command" <<'END'
+      eval "$1"
+END
+    [[ $example == *"# $command"$'\n'"$output"$'\n'* ]]
+  done < <(sed -n 's/^# //p' <<<"$example")
 }
