@@ -635,7 +635,7 @@ static _Noreturn void print_maps(const struct plan *plan) {
 }
 
 int main(int argc, char **argv) {
-  char *uids = NULL, *gids = NULL, *value = NULL;
+  char *uids = NULL, *gids = NULL, *list = NULL, *value = NULL;
   char *shell[] = {getenv("SHELL"), NULL};
   static struct plan plan;
   bool print_only = false;
@@ -655,7 +655,7 @@ int main(int argc, char **argv) {
       plan.hostname = value;
       break;
     case 'n':
-      plan.namespaces = parse_namespaces(value);
+      list = value;
       break;
     case 'O':
       plan.after = value;
@@ -679,9 +679,13 @@ int main(int argc, char **argv) {
       uids = value;
     }
   }
-  if (!plan.user &&
-      (uids || gids || !plan.deny || print_only || !plan.namespaces)) {
-    errx(USAGE, "-K needs -n, and goes without -g, -p, -s and -u");
+  plan.namespaces = list ? parse_namespaces(list) : 0;
+  if (!plan.user && plan.namespaces == parse_namespaces("all")) {
+    plan.namespaces &= ~CLONE_NEWUSER;
+  }
+  if (!plan.user && (uids || gids || !plan.deny || print_only ||
+                     !plan.namespaces || plan.namespaces & CLONE_NEWUSER)) {
+    errx(USAGE, "-K needs -n without user, and no -g, -p, -s or -u");
   }
   if (plan.hostname &&
       (!(plan.namespaces & CLONE_NEWUTS) || strlen(plan.hostname) > 64)) {
@@ -690,7 +694,7 @@ int main(int argc, char **argv) {
 
   plan.waits =
       plan.namespaces & CLONE_NEWPID || plan.after || plan.has_terminal;
-  if (plan.user || plan.waits) {
+  if (plan.user || plan.waits || plan.namespaces & CLONE_NEWTIME) {
     proc = open_proc();
   }
   if (plan.user) {
@@ -707,8 +711,6 @@ int main(int argc, char **argv) {
     if (!plan.deny && plan.users.uid != 0 && is_own(&plan.gids, &plan.groups)) {
       errx(FAILED, "-s allow needs a delegated group, not one's own alone");
     }
-  } else {
-    plan.namespaces &= ~CLONE_NEWUSER;
   }
 
   if (!*argv) {

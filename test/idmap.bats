@@ -31,7 +31,9 @@ makes_nothing() {
   log=$here/calls
   try strace -f -qq -o "$log" as_user alice idmap -p
   [ "$status" -eq 0 ]
-  ! grep -E '(clone|unshare|setns)\(|O_WRONLY|O_RDWR|/newuidmap' "$log"
+  if sed '1,/execve("[^"]*\/idmap"/d' "$log" | grep -E '(clone|unshare|setns)\(|O_WRONLY|O_RDWR|uidmap"'; then
+    fail 'it did more than read'
+  fi
   printed=$output
   try as_user alice idmap sh -c 'cat /proc/self/uid_map; echo; cat /proc/self/gid_map'
   [ "$status" -eq 0 ]
@@ -112,11 +114,10 @@ makes_nothing() {
 }
 
 @test "ids that are not mapped where we are cannot be mapped further, and nothing is made" {
-  try idmap -u 0:100000:1000,2000:200000:10 -g root \
-    strace -f -qq -o "$here/calls" idmap -u 0:500:600 -g root true
+  try idmap -u 0:100000:1000,2000:200000:10 -g root idmap -v -u 0:500:600 -g root true
   [ "$status" -eq 125 ]
   [[ $output == *'0:500:600'*'mapped here'* ]]
-  ! grep -qE '(clone|unshare)\(' "$here/calls"
+  [[ $output != *clone* && $output != *unshare* ]]
   try idmap -u 0:100000:1000,2000:200000:10 -g root \
     idmap -u 0:500:500,500:2000:10 -g root cat /proc/self/uid_map
   says '0 500 500' '500 2000 10'
@@ -173,8 +174,8 @@ delegates() {
   makes_nothing as_user alice idmap -u root,sub true
   [ "$status" -eq 125 ]
   [[ $output == *'usermod --add-subuids'*alice* ]]
-  makes_nothing setpriv --reuid=54321 --regid=54321 --clear-groups idmap -g sub true
-  [[ $output == *'54321:100000:65536'* ]]
+  makes_nothing setpriv --reuid=54323 --regid=54323 --clear-groups idmap -g sub true
+  [[ $output == *'54323:100000:65536'* ]]
 }
 
 @test "a range that is another user's is said so" {
@@ -199,7 +200,7 @@ delegates() {
 @test "a user's ids work as the files that they make show" {
   make_user alice 100000:65536
   mkdir -m 777 "$here/open"
-  chmod 755 "$here" "${here%/*}" "${here%/*/*}" "${here%/*/*/*}"
+  chmod 755 "$here" "${here%/*}" "${here%/*/*}"
   try as_user alice idmap sh -c 'cd "$1"; touch mine; touch theirs; chown 7:8 theirs' sh "$here/open"
   [ "$status" -eq 0 ]
   [ "$(stat -c %u:%g "$here/open/mine")" = "$(id -u alice):$(id -g alice)" ]
@@ -339,7 +340,7 @@ with_bin() {
   make_user alice 100000:65536
   groupadd kept-out
   usermod --append --groups kept-out alice
-  chmod 755 "$here" "${here%/*}" "${here%/*/*}" "${here%/*/*/*}"
+  chmod 755 "$here" "${here%/*}" "${here%/*/*}"
   echo secret >"$here/denied"
   chgrp kept-out "$here/denied"
   chmod 604 "$here/denied"
@@ -389,4 +390,514 @@ with_bin() {
   [[ $output == *'-s allow'* ]]
   makes_nothing idmap -s maybe true
   [ "$status" -eq 64 ]
+}
+
+# --- Namespaces -------------------------------------------------------------
+
+@test "every set of namespaces is made as asked, and no other" {
+  names=(cgroup ipc mnt net pid time uts)
+  declare -A outer
+  for name in "${names[@]}" user; do
+    outer[$name]=$(readlink "/proc/self/ns/$name")
+  done
+  for ((set = 0; set < 128; set++)); do
+    list=user
+    for ((i = 0; i < 7; i++)); do
+      ((set >> i & 1)) && list+=,${names[i]}
+    done
+    links=$(timeout 20 idmap -u root -g root -n "$list" \
+      bash -c 'cd /proc/self/ns; exec readlink cgroup ipc mnt net pid time uts user')
+    mapfile -t links <<<"$links"
+    [ "${#links[@]}" -eq 8 ]
+    for ((i = 0; i < 7; i++)); do
+      if ((set >> i & 1)); then
+        [ "${links[i]}" != "${outer[${names[i]}]}" ] || fail "$list: no new ${names[i]}"
+      else
+        [ "${links[i]}" = "${outer[${names[i]}]}" ] || fail "$list: a new ${names[i]}"
+      fi
+    done
+    [ "${links[7]}" != "${outer[user]}" ]
+  done
+}
+
+@test "-K makes them in the present user namespace, without maps" {
+  try idmap -K -n all sh -c 'readlink /proc/self/ns/*; echo $$'
+  [ "$status" -eq 0 ]
+  [[ $output == *"$(readlink /proc/self/ns/user)"* ]]
+  for name in cgroup ipc mnt net pid time uts; do
+    [[ $output != *"$(readlink "/proc/self/ns/$name")"* ]]
+  done
+  [ "${lines[-1]}" = 1 ]
+  for arguments in '-K' '-K -n mnt -u root' '-K -n mnt -g root' '-K -n mnt -s allow' '-K -n mnt -p' '-K -n user,mnt'; do
+    # shellcheck disable=SC2086
+    makes_nothing idmap $arguments true
+    [ "$status" -eq 64 ] || fail "$arguments: $status"
+  done
+}
+
+@test "-K needs rights that a user has not, and says so" {
+  make_user alice
+  try as_user alice idmap -K -n mnt true
+  [ "$status" -eq 125 ]
+  [[ $output == *'hint: CAP_SYS_ADMIN is missing'* ]]
+}
+
+@test "an unknown namespace is refused" {
+  for list in '' , mnt, ,mnt mnt,,net foo mntx mn ALL all,foo 'mnt net' mount; do
+    makes_nothing idmap -n "$list" true
+    [ "$status" -eq 64 ] || fail "$list: $status"
+  done
+}
+
+@test "in a new network namespace, lo is up" {
+  make_user alice 100000:65536
+  for user in root alice; do
+    try as_user "$user" idmap -n net ip -o address show dev lo
+    [ "$status" -eq 0 ]
+    [[ $output == *127.0.0.1* ]]
+  done
+}
+
+@test "-H names the new UTS namespace, and needs one" {
+  old=$(uname -n)
+  try idmap -n uts -H box uname -n
+  [ "$output" = box ]
+  [ "$(uname -n)" = "$old" ]
+  try idmap -n uts -H "$(printf '%064d' 0)" uname -n
+  [ "$output" = "$(printf '%064d' 0)" ]
+  makes_nothing idmap -H box true
+  [ "$status" -eq 64 ]
+  makes_nothing idmap -n uts -H "$(printf '%065d' 0)" true
+  [ "$status" -eq 64 ]
+}
+
+@test "what is mounted inside is not seen outside, and what is mounted outside comes in" {
+  mkdir "$here/point" "$here/other"
+  mkfifo "$here/go" "$here/gone"
+  alone_shared "$here" <<'END'
+    idmap -K -n mnt bash -c '
+      mount -t tmpfs inner "$1/point"; echo >"$1/gone"
+      read -r < "$1/go"; grep -c "outer" /proc/self/mountinfo' bash "$1" &
+    read -r <"$1/gone"
+    ! grep inner /proc/self/mountinfo || exit 1
+    mount -t tmpfs outer "$1/other"
+    echo >"$1/go"
+    wait $!
+END
+  [ "$status" -eq 0 ]
+  [ "$output" = 1 ]
+}
+
+@test "a process with a new time namespace is in it" {
+  for arguments in '-n time' '-n time,pid' '-K -n time' '-K -n time,pid'; do
+    # shellcheck disable=SC2086
+    try idmap $arguments bash -c 'exec readlink /proc/self/ns/time /proc/self/ns/time_for_children'
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "${lines[1]}" ]
+    [ "${lines[0]}" != "$(readlink /proc/self/ns/time)" ]
+  done
+}
+
+@test "a key of the session does not come into a new PID namespace" {
+  try keyctl session - bash -c '
+    keyctl add user nsteps-secret hello @s >/dev/null
+    keyctl show @s | grep -c nsteps-secret
+    unshare --pid --fork keyctl show @s | grep -c nsteps-secret
+    idmap -u all -g all -n pid keyctl show @s | grep -c nsteps-secret'
+  [ "${lines[1]}" = 1 ]
+  [ "${lines[2]}" = 1 ] || skip 'the key does not even come along with unshare'
+  [ "${lines[3]}" = 0 ]
+}
+
+@test "without a PID namespace, PROG takes idmap's place and has no children" {
+  make_user alice 100000:65536
+  for user in root alice; do
+    for arguments in '-u root -g root' '' '-n mnt,net' '-o true'; do
+      # shellcheck disable=SC2086
+      try as_user "$user" bash -c 'echo $$; exec idmap '"$arguments"' bash -c "echo \$\$; exec cat /proc/self/task/\$\$/children"'
+      [ "$status" -eq 0 ]
+      [ "${lines[0]}" = "${lines[1]}" ]
+      [ "${#lines[@]}" -eq 2 ]
+    done
+  done
+}
+
+@test "with a /proc of another PID namespace, it is still its own child that gets the maps" {
+  make_user alice 100000:65536
+  # The new process is number 2 or so there, and so is somebody else here.
+  try idmap -K -n pid sh -c 'true; idmap -n pid sh -c "echo \$\$; true"'
+  [ "$status" -eq 0 ]
+  [ "$output" = 1 ]
+  try as_user alice idmap -n pid -u all -g all sh -c 'true; idmap -u all -g all -n pid id -u'
+  [ "$status" -ne 0 ] # all is more than alice was given
+  try as_user alice idmap -n pid sh -c 'true; idmap -u 0:5:10 -g 0:5:10 -n pid id -u'
+  [ "$status" -eq 0 ]
+  [ "$output" = 0 ]
+}
+
+@test "a /proc that is none is refused" {
+  alone <<'END'
+    mount -t tmpfs tmpfs /proc
+    mkdir /proc/self
+    echo '0 0 4294967295' | tee /proc/self/uid_map >/proc/self/gid_map
+    idmap -u root -g root echo ran
+END
+  [ "$status" -eq 125 ]
+  [[ $output == *'not a procfs'* && $output != *ran ]]
+}
+
+# --- What the waiting process holds -----------------------------------------
+
+# waiting_for MARK: the PID of the idmap whose PROG is "sleep MARK".
+waiting_for() {
+  pgrep -o -f "^idmap .*sleep $1\$"
+}
+
+@test "the waiting process has nothing open but what it needs, in the caller's namespaces" {
+  idmap -n all sh -c 'echo >&7; exec sleep 7001' 5</etc/passwd 7>"$here/started" 900</etc/group 3>&- &
+  pid=$!
+  wait_for test -s "$here/started"
+  wait_for test ! -e "/proc/$pid/fd/5"
+  # stderr, the pipe, /proc/PID of the child, and the signals.
+  [ "$(ls "/proc/$pid/fd" | wc -l)" -eq 4 ] || fail "$(ls -l "/proc/$pid/fd")"
+  [ "$(ls -l "/proc/$pid/fd" | grep -cE '/etc/|started')" -eq 0 ]
+  for name in cgroup ipc mnt net pid time user uts; do
+    [ "$(readlink "/proc/$pid/ns/$name")" = "$(readlink "/proc/self/ns/$name")" ]
+  done
+  child=$(cat "/proc/$pid/task/$pid/children")
+  [ -e "/proc/${child% }/fd/900" ]
+  kill "$pid"
+  wait "$pid" || true
+}
+
+@test "what PROG closes is closed" {
+  # A reader of what PROG wrote must not wait for idmap.
+  mkfifo "$here/out" "$here/held"
+  idmap -n pid sh -c 'exec >/dev/null 7>&-; exec sleep 7002' >"$here/out" 7>"$here/held" 3>&- &
+  pid=$!
+  cat "$here/held" >"$here/seen" 3>&- &
+  try timeout 10 cat "$here/out"
+  [ "$status" -eq 0 ]
+  kill -0 "$pid"
+  kill "$pid"
+  wait "$pid" || true
+}
+
+# --- -o and -O --------------------------------------------------------------
+
+@test "-o runs outside with the new process' PID, before PROG, once the maps are there" {
+  for space in '' '-n pid' '-n all'; do
+    # shellcheck disable=SC2086
+    try idmap $space -u 0:0:10 -g root -o 'echo "o $STATUS"
+      [ "$(readlink /proc/self/ns/user)" != "$(readlink /proc/$PID/ns/user)" ] && echo other
+      tr -s " " </proc/$PID/uid_map' sh -c 'echo prog; readlink /proc/self/ns/user'
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = 'o ' ]
+    [ "${lines[1]}" = other ]
+    [ "${lines[2]}" = ' 0 0 10' ]
+    [ "${lines[3]}" = prog ]
+  done
+}
+
+@test "-o that fails stops everything" {
+  for space in '' '-n pid' '-K -n mnt' '-K -n pid'; do
+    for command in 'exit 1' false 'kill -9 $$' 'nonesuch 2>/dev/null' 'if'; do
+      # shellcheck disable=SC2086
+      try idmap $space -o "$command" echo ran
+      [ "$status" -eq 125 ]
+      [[ $output != *ran ]]
+    done
+  done
+}
+
+@test "-O runs outside after the end, with the status, however PROG ended" {
+  try idmap -O 'echo "$STATUS $(readlink /proc/self/ns/user)"; [ "$PID" -gt 1 ]' sh -c 'exit 7'
+  [ "$status" -eq 7 ]
+  [ "$output" = "7 $(readlink /proc/self/ns/user)" ]
+  try idmap -n all -O 'echo "$STATUS"' sh -c 'kill -9 $$; echo >/dev/null'
+  [ "$output" = 0 ] # PID 1 cannot kill itself
+  try idmap -O 'echo "$STATUS"' sh -c 'kill -9 $$'
+  [ "$output" = 137 ]
+  [ "$status" -eq 137 ]
+  try idmap -O 'exit 3' true
+  [ "$status" -eq 125 ]
+  try env PID=x STATUS=y idmap -O 'exec sh -c "echo \$PID \$STATUS"' true
+  [[ $output =~ ^[0-9]+\ 0$ ]]
+  mkfifo "$here/go"
+  idmap -u all -g all -n pid -O "echo \$STATUS >$here/status" sh -c "echo >$here/go; exec sleep 7003" 3>&- &
+  read -r <"$here/go"
+  kill "$!"
+  wait "$!" || true
+  wait_for test -s "$here/status"
+  [ "$(<"$here/status")" = 143 ]
+}
+
+@test "a cgroup is made in -o, entered before its namespace is made, and removed in -O" {
+  base=/sys/fs/cgroup
+  [ -e $base/cgroup.procs ] || base=/sys/fs/cgroup/unified
+  mkdir "$base/nsteps-probe" || skip 'no cgroup can be made here'
+  rmdir "$base/nsteps-probe"
+  group=$base/nsteps-$BATS_TEST_NUMBER
+  try idmap -n all -o "mkdir $group; echo \$PID >$group/cgroup.procs" -O "rmdir $group" \
+    sh -c "cat /proc/self/cgroup; cat $group/cgroup.procs | wc -l"
+  [ "$status" -eq 0 ]
+  [[ $output == *'0::/'$'\n'* ]]
+  [ "${lines[-1]}" = 3 ] # PROG, its cat and wc: idmap is not in it
+  [ ! -e "$group" ]
+}
+
+@test "a veth pair is moved in by -o, carries a ping, and is gone with the container" {
+  unshare --net true || skip 'no network namespaces here'
+  try unshare --net bash -euc '
+    ip link add ve-box type veth peer name ve-peer || exit 77
+    ip link delete ve-box
+    idmap -n all \
+      -o "ip link add ve-box type veth peer name host0 netns \$PID
+          ip address add 192.0.2.1/30 dev ve-box; ip link set ve-box up" \
+      sh -c "ip address add 192.0.2.2/30 dev host0; ip link set host0 up
+             ping -c 1 -W 5 192.0.2.1 && echo answered"
+    for ((i = 0; i < 50; i++)); do
+      [[ -e /proc/net/dev_snmp6/ve-box ]] || grep -q ve-box /proc/net/dev || exit 0
+      sleep 0.1
+    done
+    echo "ve-box is left"'
+  [ "$status" -ne 77 ] || skip 'this kernel has no veth'
+  [ "$status" -eq 0 ]
+  [[ $output == *answered* && $output != *left* ]]
+}
+
+# --- Signals, ends ----------------------------------------------------------
+
+# started SCRIPT [ARG]...: idmap with ARGs runs sh -c SCRIPT, which has said that
+# it is ready; its PID in $pid.
+started() {
+  rm -f "$here/ready"
+  mkfifo "$here/ready"
+  env --default-signal idmap -u all -g all "${@:2}" sh -c "$1" sh "$here/ready" >"$here/out" 2>&1 3>&- &
+  pid=$!
+  timeout 20 cat "$here/ready"
+}
+
+# ended: how $pid ended, in $status.
+ended() {
+  status=0
+  timeout 20 tail -s 0.1 --pid="$pid" -f /dev/null || kill -KILL "$pid"
+  wait "$pid" || status=$?
+}
+
+@test "SIGTERM, SIGINT and SIGHUP end a PID 1 without a handler, as they would any process" {
+  for signal in TERM INT HUP USR1 ALRM RTMIN+3; do
+    number=$(kill -l "${signal#SIG}")
+    started 'echo >"$1"; exec sleep 7004' -n pid
+    kill -s "$signal" "$pid"
+    ended
+    [ "$status" -eq "$((128 + number))" ] || fail "$signal: $status"
+  done
+}
+
+@test "PID 1 of plain unshare does not even notice SIGTERM" {
+  timeout 5 unshare --pid --fork sleep 2 3>&- &
+  pid=$!
+  wait_for pgrep -P "$(pgrep -P "$pid" -x unshare)" -x sleep
+  kill -TERM "$(pgrep -P "$(pgrep -P "$pid" -x unshare)" -x sleep)"
+  wait "$pid"
+}
+
+@test "a signal reaches the handler of a PID 1 that has one, real-time signals too" {
+  for signal in TERM HUP INT USR1 WINCH RTMIN+3 RTMAX; do
+    started "trap 'exit 42' $(kill -l "$signal")"'; echo >"$1"; while :; do sleep 0.05; done' -n pid
+    kill -s "$signal" "$pid"
+    ended
+    [ "$status" -eq 42 ] || fail "$signal: $status $(<"$here/out")"
+  done
+}
+
+@test "a signal that PID 1 ignores does not end it, and those that mean nothing do not" {
+  started "trap '' TERM HUP; echo >\"\$1\"; sleep 0.5; exit 3" -n pid
+  kill -TERM "$pid"
+  kill -HUP "$pid"
+  kill -WINCH "$pid"
+  kill -CONT "$pid"
+  kill -URG "$pid"
+  kill -CHLD "$pid"
+  ended
+  [ "$status" -eq 3 ]
+}
+
+@test "it stops when PROG stops, and both go on" {
+  for space in '-n pid' '-O true'; do
+    # shellcheck disable=SC2086
+    started 'echo >"$1"; sleep 7005; exit 5' $space
+    child=$(cat "/proc/$pid/task/$pid/children")
+    kill -STOP "${child% }"
+    wait_for grep -q '^State:.*T' "/proc/$pid/status"
+    kill -CONT "$pid"
+    wait_for grep -q '^State:.*S' "/proc/${child% }/status"
+    wait_for grep -q '^State:.*S' "/proc/$pid/status"
+    kill -TSTP "$pid"
+    wait_for grep -q '^State:.*T' "/proc/${child% }/status"
+    wait_for grep -q '^State:.*T' "/proc/$pid/status"
+    kill -CONT "$pid"
+    wait_for grep -q '^State:.*S' "/proc/${child% }/status"
+    kill -KILL "${child% }"
+    ended
+    [ "$status" -eq 137 ]
+  done
+}
+
+@test "it ends as PROG ended, with its status or by its signal, and leaves no core" {
+  for space in '-n pid' '-O true' ''; do
+    for code in 0 1 64 125 126 127 128 200 255; do
+      # shellcheck disable=SC2086
+      try idmap $space sh -c "exit $code"
+      [ "$status" -eq "$code" ]
+    done
+  done
+  for signal in 9 11 15 6; do
+    try bash -c 'ulimit -c unlimited; cd "$1"; idmap -O true sh -c "kill -$2 \$\$"; echo "$?"; ls' bash "$BATS_TEST_TMPDIR" "$signal"
+    [[ $output == *"$((128 + signal))"* ]]
+  done
+  # By the signal itself: a shell that saw an exit status would not say so.
+  try bash -c 'idmap -O true sh -c "kill -SEGV \$\$"; true'
+  [[ $output == *'Segmentation fault'* ]]
+}
+
+@test "SIGCHLD that was inherited as ignored eats no status, and PROG inherits it again" {
+  for space in '' '-n pid' '-o true' '-n pid -o true'; do
+    # shellcheck disable=SC2086
+    try env --ignore-signal=CHLD idmap $space sh -c 'exit 9'
+    [ "$status" -eq 9 ]
+    # shellcheck disable=SC2086
+    try env --ignore-signal=CHLD idmap $space grep SigIgn /proc/self/status
+    mask=$((16#${lines[0]##*[[:space:]]}))
+    ((mask >> 16 & 1))
+  done
+}
+
+@test "PROG has the signal mask that its caller had" {
+  for space in '' '-n pid'; do
+    # shellcheck disable=SC2086
+    try env --block-signal=USR1 idmap $space grep SigBlk /proc/self/status
+    [ "$((16#${lines[0]##*[[:space:]]}))" -eq "$((1 << 9))" ]
+  done
+}
+
+# --- Why it is forbidden ----------------------------------------------------
+
+@test "a sysctl that forbids namespaces is named, when it is the one" {
+  for name in user mnt net pid; do
+    try idmap -u all -g all -n user sh -c \
+      "echo 0 >/proc/sys/user/max_${name}_namespaces; idmap -u all -g all -n $name,pid true"
+    [ "$status" -eq 125 ]
+    [[ $output == *"hint: /proc/sys/user/max_${name}_namespaces is 0"* ]]
+  done
+  # The limit of a namespace above cannot be seen below.
+  try idmap -u all -g all -n user sh -c \
+    'echo 1 >/proc/sys/user/max_user_namespaces; idmap -u all -g all idmap -u all -g all true'
+  [ "$status" -eq 125 ]
+  [[ $output == *'a limit is reached'* && $output != *'is 0'* ]]
+}
+
+@test "the policies against users' namespaces are named when they are set, and only then" {
+  make_user alice
+  for call in clone unshare; do
+    for error in EPERM EACCES; do
+      space=''
+      [ "$call" = unshare ] || space='-n pid'
+      export call error space
+      for sysctl in '' unprivileged_userns_clone=0 apparmor_restrict_unprivileged_userns=1 \
+        unprivileged_userns_clone=1 apparmor_restrict_unprivileged_userns=0; do
+        alone "$sysctl" <<'END'
+          mount -t tmpfs tmpfs /proc/sys/kernel
+          [[ -z $1 ]] || echo "${1#*=}" >"/proc/sys/kernel/${1%=*}"
+          chmod 755 /proc/sys/kernel
+          # shellcheck disable=SC2086
+          exec setpriv --reuid=alice --regid=alice --init-groups --inh-caps=-all \
+            strace -f -qq -o /dev/null -e "inject=$call:error=$error" idmap -u root -g root $space true
+END
+        [ "$status" -eq 125 ]
+        case $sysctl in
+        *clone=0 | *userns=1) [[ $output == *"hint: /proc/sys/kernel/${sysctl%=*} is ${sysctl#*=}"* ]] ;;
+        *) [[ $output != *hint* ]] ;;
+        esac
+      done
+    done
+  done
+}
+
+@test "a chroot is named as the cause, a mount over / too" {
+  small_root "$here/root"
+  cp "$top/idmap/idmap" "$here/root/bin"
+  alone "$here/root" <<'END'
+    mount -t proc proc "$1/proc"
+    chroot "$1" idmap -u root -g root true
+END
+  [ "$status" -eq 125 ]
+  [[ $output == *'hint: / is a chroot'* ]]
+}
+
+@test "a missing capability is named" {
+  try setpriv --bounding-set=-setfcap idmap -u all -g all true
+  [ "$status" -eq 125 ]
+  [[ $output == *'CAP_SETFCAP'* ]]
+  try setpriv --bounding-set=-setfcap idmap -u 0:1:10 -g root true
+  [ "$status" -eq 0 ]
+  try setpriv --bounding-set=-setuid idmap -u 0:5:10 -g root true
+  [ "$status" -eq 125 ]
+  [[ $output == *'CAP_SETUID is missing'* ]]
+  try setpriv --bounding-set=-setgid idmap -u root -g 0:5:10 true
+  [ "$status" -eq 125 ]
+  try setpriv --bounding-set=-sys_admin idmap -K -n mnt true
+  [[ $output == *'CAP_SYS_ADMIN is missing'* ]]
+}
+
+@test "if a part of the step fails, PROG does not run" {
+  make_user alice 100000:65536
+  for call in mount sethostname socket ioctl keyctl setresuid setresgid setgroups \
+    clone pipe2 prctl unshare getgroups rt_sigaction; do
+    try refuse "$call:error=EPERM" idmap -n all -H box echo ran
+    case $call in
+    getgroups | rt_sigaction) ;;
+    *)
+      [ "$status" -eq 125 ] || fail "$call: $status"
+      [[ $output != *ran ]] || fail "$call: ran"
+      ;;
+    esac
+  done
+  for call in setns waitid clone pipe2 unshare setresuid write:when=1 write:when=2 write:when=3; do
+    try refuse "${call%%:*}:error=EPERM${call#"${call%%:*}"}" idmap -n mnt echo ran
+    [ "$status" -eq 125 ] || fail "$call: $status"
+    [[ $output != *ran ]] || fail "$call: ran"
+  done
+}
+
+# --- Costs ------------------------------------------------------------------
+
+# own_calls LOG PROG: the calls of the process that LOG of strace -f -o starts
+# with, up to its exec of PROG, with arguments.
+own_calls() {
+  local main
+  main=$(awk 'NR == 1 {print $1}' "$1")
+  awk -v main="$main" '$1 == main' "$1" | sed 's/^[0-9]* *//' |
+    sed -n '2,/^execve/p' | grep -vE '^(---|<\.\.\.|execve|arch_prctl|set_tid_address)'
+}
+
+@test "at most 25 system calls with one id, 48 with delegated ones, none for nothing" {
+  make_user alice 100000:65536
+  for user in root alice; do
+    strace -f -qq -u "$user" -o "$here/log" idmap -u root -g root /bin/true
+    calls=$(own_calls "$here/log")
+    [ "$(wc -l <<<"$calls")" -le 25 ] || fail "$user: $calls"
+    # To read on until the end takes the same call again.
+    [ -z "$(grep -vE '^(read|close)\(' <<<"$calls" | sed 's/ *=.*//' | sort | uniq -d)" ] || fail "$user: $calls"
+    strace -f -qq -u "$user" -o "$here/log" idmap /bin/true
+    calls=$(own_calls "$here/log")
+    [ "$(wc -l <<<"$calls")" -le 48 ] || fail "$user: $(wc -l <<<"$calls") $calls"
+    # clone: once for each helper.
+    [ -z "$(grep -vE '^(read|close|clone)\(' <<<"$calls" | sed 's/ *=.*//' | sort | uniq -d)" ] || fail "$user: $calls"
+  done
+}
+
+@test "it fits its size" {
+  [ "$(stat -c %s "$top/idmap/idmap")" -le 40960 ]
 }
