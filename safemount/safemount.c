@@ -44,15 +44,22 @@ static int links; /* LINKS, or 0 */
 
 /* --- What is wrong ------------------------------------------------------- */
 
+static void explain_missing(const char *call) {
+  if (errno == ENOSYS) {
+    warnx("hint: %s needs Linux %s", call,
+          strcmp(call, "mount_setattr") == 0 ? "5.12"
+          : strcmp(call, "statx") == 0       ? "5.8"
+                                             : "5.2");
+  }
+}
+
 static void complain(const char *call, const char *object) {
   int error = errno;
   const char *why;
 
   warn("%s%s %s", position, call, object);
-  if (error == ENOSYS) {
-    warnx("hint: %s needs Linux %s", call,
-          strcmp(call, "mount_setattr") ? "5.2" : "5.12");
-  } else if (error == EPERM && (why = why_not_permitted(open_proc()))) {
+  explain_missing(call);
+  if (error == EPERM && (why = why_not_permitted(open_proc()))) {
     warnx("hint: %s", why);
   }
   errno = error;
@@ -205,7 +212,8 @@ static bool open_source(struct entry *entry) {
   const char *source = entry->fields.source, *path = "";
   int what = entry->options.what, fd = inherited(source);
   unsigned flags = OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
-  bool given = fd >= 0, walked = !given && *source != '/';
+  bool given = fd >= 0, here = is_root(source) && *source != '/';
+  bool walked = !given && !here && *source != '/';
   struct mount mount;
 
   if (what & BIND) {
@@ -214,8 +222,8 @@ static bool open_source(struct entry *entry) {
   if (*source == '/') {
     fd = AT_FDCWD;
     path = source;
-  } else if (walked) {
-    fd = open_below(root, source, links);
+  } else if (!given) {
+    fd = here ? root : open_below(root, source, links);
   }
   entry->tree = walked && fd < 0 ? -1 : CALL(open_tree, fd, path, flags);
   int error = errno;
@@ -248,6 +256,7 @@ _Noreturn static void fail_context(int context, const char *type,
   long n;
 
   warn("%sfsconfig %s %s", position, type, object);
+  explain_missing("fsconfig");
   while ((n = CALL(read, context, &text, sizeof(text) - 1)) > 0) {
     text[n] = '\0';
     *strchrnul(text, '\n') = '\0';

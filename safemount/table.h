@@ -47,14 +47,21 @@ static inline bool unescape(char *text) {
   return true;
 }
 
+static inline bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 /* Takes the next word off *LINE, or "" at its end. */
 static inline char *take_field(char **line) {
-  char *field = *line + strspn(*line, " \t");
+  char *field = *line, *end;
 
-  *line = field + strcspn(field, " \t");
-  if (**line) {
-    *(*line)++ = '\0';
+  while (is_blank(*field)) {
+    field++;
   }
+  for (end = field; *end && !is_blank(*end); end++) {
+  }
+  *line = end + (*end != '\0');
+  *end = '\0';
   return field;
 }
 

@@ -33,8 +33,10 @@ enum { LINKS = 1, MAKE_DIR = 2, MAKE_FILE = 4 };
  */
 static inline char *component(const char *path, size_t *length) {
   for (;; path += *length) {
-    path += strspn(path, "/");
-    *length = strcspn(path, "/");
+    while (*path == '/') {
+      path++;
+    }
+    *length = strchrnul(path, '/') - path;
     if (*length != 1 || *path != '.') {
       return (char *)path;
     }
@@ -218,7 +220,9 @@ static inline int open_below(int root, const char *path, int how) {
   char copy[PATH_MAX];
   int fd, tries = 0;
 
-  path += strspn(path, "/");
+  while (*path == '/') {
+    path++;
+  }
   path = *path ? path : ".";
   if (strlen(path) >= PATH_MAX) {
     errno = ENAMETOOLONG;
@@ -251,7 +255,7 @@ static inline int open_parent(int root, const char *path, int how,
   for (char *at = buffer; *(at = component(at, &length)); at += length) {
     *name = at;
   }
-  (*name)[strcspn(*name, "/")] = '\0';
+  *strchrnul(*name, '/') = '\0';
   (*name)[-1] = '\0';
   return open_below(root, buffer, how);
 }

@@ -708,7 +708,7 @@ END
     fields_of source
 END
   [ "$status" -eq 0 ]
-  [[ $output == *"mount(2): ro,relatime - tmpfs rw"* ]] || skip "the control did not fall"
+  [[ $output == *"mount(2): ro,noatime - tmpfs rw"* ]] || skip "the control did not fall"
   [[ $output == *"
 bind,ro: ro,nosuid,nodev,noexec,noatime - tmpfs rw
 remount,bind,rw,relatime: rw,nosuid,nodev,noexec,relatime - tmpfs rw
@@ -1031,4 +1031,339 @@ END
 END
   [ "$status" -eq 0 ]
   [[ $output == *"another PID namespace's"*"not a procfs"* ]]
+}
+
+# --- TABLE ------------------------------------------------------------------
+
+@test "TABLE is fstab(5), from a file, a pipe or a descriptor" {
+  alone <<'END'
+    cd "$here"
+    mkdir -p 'root/with space' $'root/tab\there' $'root/new\nline' 'root/back\slash' 'root/#hash'
+    mkdir 'sou rce'
+    printf '%s\n' '# a comment' '' '   ' $'\t# another' \
+      "$here/source /with\040space none bind" \
+      $'\t'"$here/source"$'\t/tab\\011here \t none\tbind,ro\t0 0 ' \
+      "$here/sou\\040rce new\\012line none bind 1 2" \
+      "$here/source /back\\134slash none bind" \
+      "$here/source #hash none bind" >table
+    printf 'tmpfs dir tmpfs' >>table # and no newline
+    for how in table fd:7 fd:0 /dev/fd/8; do
+      before=$(mounts)
+      cat table | safemount -r root -f $how 7<table 8< <(cat table)
+      [ "$(mounts)" -eq $((before + 6)) ]
+      [ -e 'root/with space/mark' ]
+      [ -e $'root/tab\there/mark' ]
+      mountpoint -q $'root/new\nline'
+      [ -e 'root/back\slash/mark' ]
+      [ -e 'root/#hash/mark' ]
+      umount root/*/ 2>/dev/null || true
+      [ "$(mounts)" -eq "$before" ]
+    done
+END
+  [ "$status" -eq 0 ]
+}
+
+@test "a line that is not understood is named, and no line at all is carried out" {
+  local before line n255
+  n255=$(printf '%0255d' 0)
+  before=$(mounts)
+  while read -r line; do
+    printf "%b" "# first\n$here/source dir none bind\n\n$line\ntmpfs proc tmpfs\n" >"$here/table"
+    try safemount -r "$root" -f "$here/table" true
+    [ "$status" -eq 125 ]
+    [[ $output == *"safemount: line 4: "* ]]
+    [ "$(mounts)" -eq "$before" ]
+  done <<'END'
+one
+one two
+tmpfs dir tmpfs ro 0 0 0
+tmpfs dir tmpfs ro x
+tmpfs dir tmpfs ro 0 -1
+tmpfs ../dir tmpfs
+tmpfs dir\\\\04 tmpfs
+tmpfs dir\\\\999 tmpfs
+tmpfs dir\\\\000x tmpfs
+tmpfs dir\\\\400 tmpfs
+tmpfs dir\\\\ tmpfs
+tmpfs dir tmpfs\r
+tmpfs dir tmpfs ro\r
+\r
+tmpfs di\0000r tmpfs
+\0000
+tmpfs dir tmpfs bind,move
+tmpfs dir none
+fd:x dir none bind
+../source dir none bind
+none dir dir ro
+none dir tmpfs idmap=0:0:0
+END
+}
+
+@test "a line that fails is named, those before it stay, and PROG does not run" {
+  alone <<'END'
+    cd "$here"
+    long=$(printf '%05000d' 0)
+    for line in "$here/source nowhere none bind" "$here/nowhere dir none bind" "tmpfs dir nosuchfs" \
+      "tmpfs $long tmpfs" "$here/$long dir none bind" "tmpfs dir tmpfs size=$long" "$long dir tmpfs" \
+      "tmpfs dir $long" "$here/source dir none bind,idmap=/nowhere"; do
+      before=$(mounts)
+      safemount -r root -f fd:0 touch ran <<TABLE && exit 1
+tmpfs dev tmpfs
+# comment
+
+$line
+tmpfs proc tmpfs
+TABLE
+      # What is opened beforehand fails beforehand.
+      if [[ $line == "$here/nowhere"* || $line == "$here/00"* ]]; then
+        [ "$(mounts)" -eq "$before" ]
+      else
+        mountpoint -q root/dev
+        [ "$(mounts)" -eq $((before + 1)) ]
+        umount root/dev
+      fi
+    done
+    [ ! -e ran ]
+END
+  [ "$status" -eq 0 ]
+  [ "$(grep -c '^safemount: line 4: [^ ]' <<<"$output")" -ge 9 ]
+  ! grep -q 'line [^4]' <<<"$output"
+}
+
+@test "1000 lines in one process, and a table that is too long is refused" {
+  alone <<'END'
+    cd "$here"
+    for i in {1..500}; do
+      echo "$here/source /many/$i none bind,ro,create=dir"
+      echo "many/$i /more/$i none bind,create=dir"
+    done >table
+    before=$(mounts)
+    ulimit -n 1024
+    safemount -r root -f table
+    [ "$(mounts)" -eq $((before + 1000)) ]
+    [ -e root/more/500/mark ]
+    umount -l root/more/* root/many/*
+    for i in {1..30000}; do echo "# $i, and so on, and on, and on, and on"; done >table
+    echo "tmpfs dir tmpfs" >>table
+    safemount -r root -f table && exit 1
+    for i in {1..9000}; do echo "tmpfs dir tmpfs"; done >table
+    safemount -r root -f table && exit 1
+    [ "$(mounts)" -eq "$before" ]
+END
+  [ "$status" -eq 0 ]
+  [[ $output == *"longer than 1 MiB"*"more than 8192 mounts"* ]]
+}
+
+@test "a mount on / covers ROOT, and later lines are below it" {
+  alone <<'END'
+    cd "$here"
+    safemount -r root -f fd:0 <<TABLE
+. / none rbind,nosuid
+$here/source /dir none bind
+tmpfs . tmpfs mode=700
+dir /inner none bind,optional
+$here/source /inner none bind,create=dir
+. /inner2 none bind,create=dir
+TABLE
+    [ -e root/inner/mark ]
+    [ -d root/inner2/inner ]
+    [ ! -e root/dir ]
+    umount -R root
+    [ -e root/dir/mark ]
+    umount root/dir
+    umount root
+    [ ! -e root/inner ]
+    ln -s / root/slash
+    safemount -L -r root -f fd:0 <<TABLE
+tmpfs slash tmpfs
+$here/source /inner none bind,create=dir
+TABLE
+    [ -e root/inner/mark ]
+    umount -R root
+    [ ! -e root/inner ]
+
+    # "/" itself: the clone is above it, reached as "/..".
+    safemount -r / -o rbind . / safemount -r / -o bind "$here/source" "$here/root/dir" \
+      bash -c '[ -e "/..$here/root/dir/mark" ] && [ ! -e "$here/root/dir/mark" ]'
+    safemount -f fd:0 bash -c '[ -e "/..$here/root/dir/mark" ] && [ ! -e "$here/root/dir/mark" ]' <<TABLE
+. / none rbind
+$here/source $here/root/dir none bind
+TABLE
+END
+  [ "$status" -eq 0 ]
+}
+
+# --- -U ---------------------------------------------------------------------
+
+@test "-U takes off what is mounted below ROOT, and through no link what is mounted outside" {
+  alone <<'END'
+    cd "$here"
+    mount -t tmpfs tmpfs victim
+    mkdir victim/sub
+    mount -t tmpfs tmpfs victim/sub
+    mount --bind file root/file
+    ln -s ../victim root/link
+    ln -s "$here/victim/sub" root/absolute
+    ln -s dir root/inside
+    unshare --mount bash -c 'umount root/link/sub; ! mountpoint -q victim/sub' || exit 3
+    before=$(mounts)
+    for how in '' 'refuse openat2'; do
+      for links in '' -L; do
+        for target in link link/sub absolute ../victim dir nowhere dir/../../victim ''; do
+          $how safemount $links -r root -U "$target" && exit 1
+        done
+      done
+      $how safemount -r root -U inside && exit 1
+      [ "$(mounts)" -eq "$before" ]
+      mount -t tmpfs tmpfs root/dir
+      mkdir root/dir/a
+      mount -t tmpfs tmpfs root/dir/a
+      $how safemount -r root -U dir && exit 1 # busy
+      $how safemount -r root -U dir/a/
+      $how safemount -r root -L -U inside sh -c 'pwd' | grep -qx "$here"
+      [ "$(mounts)" -eq "$before" ]
+    done
+    safemount -r root -U /file
+    mount -t tmpfs tmpfs root
+    safemount -r root -U /
+    ! mountpoint -q root
+    [ "$(mounts)" -eq $((before - 1)) ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+}
+
+# --- Steps ------------------------------------------------------------------
+
+@test "a system call that is refused is an error that names it, and PROG does not run" {
+  alone <<'END'
+    cd "$here"
+    fails() { # fails CALL NEEDS ARG...
+      local before said
+      before=$(mounts)
+      for errno in ENOSYS EPERM EINVAL ENOMEM EAGAIN; do
+        said=$(refuse "$1:error=$errno" safemount -r root "${@:3}" echo ran 2>&1) && echo "$1 $errno: ran"
+        [[ $said == "safemount: "* && $said != *$'\nran' ]] || echo "$1 $errno: $said"
+        [[ $errno != ENOSYS || $said == *"hint: $1 needs Linux $2"* ]] || echo "$1 $errno: $said"
+        [ "$(mounts)" -eq "$before" ] || echo "$1 $errno: mounted"
+      done
+    }
+    fails open_tree 5.2 -o bind "$here/source" dir
+    fails move_mount 5.2 -o bind "$here/source" dir
+    fails mount_setattr 5.12 -o bind,ro "$here/source" dir
+    fails fsopen 5.2 -t tmpfs none dir
+    fails fsmount 5.2 -t tmpfs none dir
+    fails fsconfig 5.2 -t tmpfs none dir
+    fails fspick 5.2 -o remount,ro none dir
+    fails statx 5.8 -o bind "$here/source" dir
+    for call in openat fstatfs pipe2 clone write; do
+      refuse "$call:error=EIO" safemount -r root -o bind,idmap=0:0:1 "$here/source" dir echo ran && exit 1
+    done
+    mountpoint root/dir && exit 1
+    for errno in ENOSYS EPERM EAGAIN; do
+      refuse openat2:error=$errno safemount -r root -o bind "$here/source" dir
+      mountpoint root/dir
+      umount root/dir
+    done
+    for errno in EIO ENOMEM EACCES EINVAL E2BIG; do
+      refuse openat2:error=$errno safemount -r root -o bind "$here/source" dir && exit 1
+    done
+    strace -o log -e trace=openat2 -e inject=openat2:error=EAGAIN safemount -r root -o bind "$here/source" dir
+    [ "$(grep -c openat2 log)" -le 128 ]
+END
+  [ "$status" -eq 0 ]
+  [[ $output != *ran* ]] || fail "$output"
+  [ "$(grep -E '^(open_tree|move_mount|mount_setattr|fs[a-z]*|statx) ' <<<"$output")" = "" ] || fail "$output"
+}
+
+@test "an openat2 that is disturbed a few times is tried again" {
+  alone <<'END'
+    refuse openat2:error=EAGAIN:when=1..9 safemount -r "$root" -o bind "$here/source" dir
+    mountpoint "$root/dir"
+END
+  [ "$status" -eq 0 ]
+}
+
+@test "a bind costs at most 8 system calls, each further line 6, or 12 for a file system" {
+  alone <<'END'
+    cd "$here"
+    calls() {
+      strace -qq -o log -- safemount "$@" true
+      sed -n '2,/^exec/s/(.*//p' log | grep -cvxE 'arch_prctl|set_tid_address|exec.*'
+    }
+    table() {
+      calls -r root -f fd:0 <<<"$first$1"
+    }
+    more() { # more LINE: what one more of it costs
+      echo $(($(table "$1"$'\n'"$1"$'\n'"$1") - $(table "$1"$'\n'"$1")))
+    }
+    first=
+    calls -o bind "$here/source" "$here/root/dir"
+    calls -o bind,ro,nosuid "$here/source" "$here/root/dir"
+    calls -r root -o bind,ro,nosuid "$here/source" dir
+    calls -r root -o bind,ro "$here/file" file
+    more "$here/source dir none bind"
+    more "$here/source dir none bind,ro"
+    more ". proc none rbind,ro"
+    first=$'. / none rbind\n'
+    more "dir proc none bind"
+    more "tmpfs proc tmpfs mode=755,nosuid"
+    more "proc proc proc nosuid,nodev,noexec"
+END
+  [ "$status" -eq 0 ]
+  local counts
+  mapfile -t counts < <(grep -x '[0-9]*' <<<"$output")
+  echo "${counts[@]}"
+  for i in 0 1 2 3; do ((counts[i] <= 8)); done
+  for i in 4 5 6 7; do ((counts[i] <= 6)); done
+  for i in 8 9; do ((counts[i] <= 12)); done
+}
+
+@test "the exit status says what happened" {
+  status_of() {
+    local expected=$1
+    shift
+    try unshare --mount "$@"
+    [ "$status" -eq "$expected" ] || fail "$status instead of $expected"
+  }
+  local bind=(safemount -r "$root" -o bind "$here/source" dir)
+  status_of 0 safemount -h
+  status_of 0 safemount --help
+  status_of 0 safemount -V
+  status_of 0 safemount --version
+  status_of 64 safemount
+  status_of 64 safemount -o bind
+  status_of 64 safemount -o bind a
+  status_of 64 safemount -x
+  status_of 64 safemount -o
+  status_of 64 safemount -f table -o bind
+  status_of 64 safemount -U x -t tmpfs
+  status_of 64 safemount --bind a b
+  status_of 125 safemount -r "$root" -o bind "$here/nowhere" dir
+  status_of 125 safemount -r "$here/nowhere" -o bind "$here/source" dir
+  status_of 125 safemount -r "$root" -f "$here/nowhere"
+  status_of 126 "${bind[@]}" "$here/source"
+  status_of 127 "${bind[@]}" "$here/nowhere"
+  status_of 0 "${bind[@]}"
+  status_of 0 "${bind[@]}" true
+  status_of 7 "${bind[@]}" sh -c 'exit 7'
+  status_of 143 "${bind[@]}" sh -c 'kill $$'
+}
+
+@test "PROG gets the descriptors that safemount got, and no other" {
+  alone <<'END'
+    cd "$here"
+    exec 5<file
+    printf 'tmpfs dir tmpfs\n. dir none bind\n%s dir none bind,idmap=0:1:1\n' "$here/source" >table
+    sh -c 'ls /proc/$$/fd' | xargs echo fds
+    safemount -r root -f table sh -c 'ls /proc/$$/fd' | xargs echo fds
+    safemount -r root -U dir sh -c 'ls /proc/$$/fd' | xargs echo fds
+    for closed in '<&-' '>&-' '<&- >&- 2>&-'; do
+      eval "safemount -r root -f table $closed" || echo failed
+    done
+    ls -l root/dir/mark
+END
+  [ "$status" -eq 0 ]
+  [ "$(grep '^fds ' <<<"$output" | sort -u | wc -l)" -eq 1 ]
+  [[ $output != *failed* ]]
 }
