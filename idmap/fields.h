@@ -13,11 +13,12 @@ struct lines {
   int fd;
   char buffer[4096]; /* the line that was read last, and what follows it */
   size_t next, end;
+  bool over;
 };
 
-/* Starts to read PATH. False if there is none. */
+/* Starts to read PATH, which stays open until exec. False if there is none. */
 static inline bool open_lines(struct lines *lines, int dir, const char *path) {
-  lines->next = lines->end = 0;
+  lines->next = lines->end = lines->over = 0;
   lines->fd = CALL(openat, dir, path, O_RDONLY | O_CLOEXEC);
   if (lines->fd < 0 && errno != ENOENT) {
     err(FAILED, "open %s", path);
@@ -27,17 +28,16 @@ static inline bool open_lines(struct lines *lines, int dir, const char *path) {
 
 /* Starts again with a file that is still open. */
 static inline bool rewind_lines(struct lines *lines) {
-  lines->next = lines->end = 0;
+  lines->next = lines->end = lines->over = 0;
   return CALL(lseek, lines->fd, 0, SEEK_SET) == 0;
 }
 
-/* The next line without its newline, or NULL at the end, where the file is
- * closed. A line that does not fit or holds a NUL is none that we know: it is
- * left out. */
+/* The next line without its newline, or NULL at the end. A line that does not
+ * fit or holds a NUL is none that we know: it is left out. */
 static inline char *next_line(struct lines *lines) {
   bool whole = true;
 
-  while (lines->fd >= 0) {
+  while (!lines->over) {
     char *start = lines->buffer + lines->next;
     size_t length = lines->end - lines->next;
     size_t newline = 0;
@@ -66,8 +66,7 @@ static inline char *next_line(struct lines *lines) {
       err(FAILED, "read");
     }
     if (n == 0) {
-      close_fd(lines->fd);
-      lines->fd = -1;
+      lines->over = true;
       lines->buffer[length] = '\0';
       whole &= length > 0 && strlen(lines->buffer) == length;
       return whole ? lines->buffer : NULL;

@@ -518,7 +518,7 @@ static void enter(struct plan *plan, int proc) {
   if (before && (CALL(write, ends[1], "", 1) != 1 || !has_ended_well(before))) {
     _exit(FAILED);
   }
-  if (children) {
+  if (children && inherited.handler) {
     CALL(rt_sigaction, SIGCHLD, &inherited, NULL, SET_SIZE);
   }
   inside(plan, proc);

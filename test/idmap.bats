@@ -7,6 +7,12 @@ load helper
 setup() {
   here=$BATS_TEST_TMPDIR
   export here
+  cp -p /etc/subuid /etc/subgid "$here"
+  : | tee /etc/subuid >/etc/subgid
+}
+
+teardown() {
+  cp -p "$here"/subuid "$here"/subgid /etc
 }
 
 # says MAP: that idmap, as it was just tried, printed this uid map.
@@ -285,13 +291,13 @@ delegates() {
 # user with delegated ids.
 with_bin() {
   make_user alice 100000:10
-  mkdir -p "$here"/{upper,work}
-  mount -t tmpfs tmpfs "$here"
-  mkdir -p "$here"/{upper,work}
+  mkdir -p "$here/layers"
+  mount -t tmpfs tmpfs "$here/layers"
+  mkdir -p "$here"/layers/{upper,work}
   try unshare --mount --propagation private bash -eu -c "
-    mount -t overlay -o lowerdir=/usr/bin,upperdir=$here/upper,workdir=$here/work overlay /usr/bin
+    mount -t overlay -o lowerdir=/usr/bin,upperdir=$here/layers/upper,workdir=$here/layers/work overlay /usr/bin
     $1"
-  umount "$here"
+  umount "$here/layers"
 }
 
 @test "a newuidmap that is missing, not setuid, or refuses stops everything, and is told apart" {
