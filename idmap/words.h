@@ -67,40 +67,43 @@ static inline void read_map(int fd, struct map *map) {
   }
 }
 
-/* /etc/passwd is read for the user's name, and again for other users. */
-static struct lines passwd;
+/* /etc/passwd is read for the user's name, and again for those of others. */
+static struct {
+  bool read;
+  char name[256];
+  struct lines lines;
+} passwd;
 
 /* The user's name, of at most 255 bytes, or "" for one without a line. */
 static inline const char *user_name(const struct caller *caller) {
-  static char name[256];
-  static bool known;
+  struct lines *lines = &passwd.lines;
   unsigned long id;
   char *line, *fields[7];
 
-  if (!known && open_lines(&passwd, AT_FDCWD, "/etc/passwd")) {
-    while (!*name && (line = next_line(&passwd))) {
+  if (!passwd.read && open_lines(lines, AT_FDCWD, "/etc/passwd")) {
+    while (!*passwd.name && (line = next_line(lines))) {
       if (split(line, fields, 7) == 7 && number(fields[2], LAST_ID, &id) &&
-          id == caller->uid && strlen(fields[0]) < sizeof(name)) {
-        memcpy(name, fields[0], strlen(fields[0]));
+          id == caller->uid && strlen(fields[0]) < sizeof(passwd.name)) {
+        memcpy(passwd.name, fields[0], strlen(fields[0]));
       }
     }
   }
-  known = true;
-  return name;
+  passwd.read = true;
+  return passwd.name;
 }
 
 /* Warns if an account has an id of MAP from its range FIRST on, for the
  * container could act as that user. */
 static inline void warn_of_accounts(const struct caller *caller,
                                     const struct map *map, int first) {
-  struct lines group, *lines = caller->gids ? &group : &passwd;
+  struct lines group, *lines = caller->gids ? &group : &passwd.lines;
   unsigned long id;
   char *line, *fields[7];
 
   if (first == map->length ||
-      (lines == &passwd && lines->fd > 0
-           ? !rewind_lines(lines)
-           : !open_lines(lines, AT_FDCWD, caller->accounts))) {
+      !(lines == &passwd.lines && lines->fd > 0
+            ? rewind_lines(lines)
+            : open_lines(lines, AT_FDCWD, caller->accounts))) {
     return;
   }
   while ((line = next_line(lines))) {

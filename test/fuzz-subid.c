@@ -1,0 +1,112 @@
+/* fuzz-subid: any /etc/subuid and /etc/passwd, read in pieces of any size.
+ *
+ * The first byte is the size of a piece, the next the user, then come passwd
+ * and, behind a byte of 0xff, subuid.
+ */
+
+#include "fuzz.h"
+#include <stdio.h>
+
+#include "../idmap/words.h"
+
+ABOUT("fuzz", "\n");
+
+static struct file {
+  const char *text;
+  size_t length, next;
+} files[2];
+static size_t piece;
+
+static long fake_call(long number, long a, long b, long c, long d) {
+  (void)d;
+  if (number == SYS_openat) {
+    struct file *file = &files[strcmp((const char *)b, "/etc/subuid") == 0];
+    file->next = 0;
+    return 10 + (file - files);
+  }
+  if (number == SYS_lseek) {
+    files[a - 10].next = 0;
+  }
+  if (number == SYS_read) {
+    struct file *file = &files[a - 10];
+    size_t n = file->length - file->next;
+    n = n < (size_t)c ? n : (size_t)c;
+    n = n < piece ? n : piece;
+    CHECK(c > 0);
+    memcpy((void *)b, file->text + file->next, n);
+    file->next += n;
+    return n;
+  }
+  return number == SYS_write ? c : 0;
+}
+
+/* Whether a line of FILE delegates ID to the user UID, who has NAME, as far as
+ * can be said without any of the code under test. */
+static bool delegated(unsigned long id, const struct file *file,
+                      const char *name, unsigned long uid) {
+  const char *at = file->text, *stop = at + file->length;
+
+  while (at < stop) {
+    const char *end = memchr(at, '\n', stop - at);
+    char line[4096], owner[4096], number[32];
+    unsigned long first, count;
+    int used = 0;
+    size_t length = (end ? end : stop) - at;
+    if (length < 4095 && !memchr(at, '\0', length)) {
+      memcpy(line, at, length);
+      line[length] = '\0';
+      snprintf(number, sizeof(number), "%lu", uid);
+      if (sscanf(line, "%4000[^:]:%lu:%lu%n", owner, &first, &count, &used) ==
+              3 &&
+          (size_t)used == length && first <= id && id - first < count &&
+          (strcmp(owner, number) == 0 || (*name && !strcmp(owner, name)))) {
+        return true;
+      }
+    }
+    at = end ? end + 1 : stop;
+  }
+  return false;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static struct caller caller;
+  static struct map map;
+
+  if (size < 2) {
+    return 0;
+  }
+  const char *text = (const char *)data + 2;
+  const char *half = memchr(text, 0xff, size - 2);
+  piece = data[0] ? data[0] * 17 : SIZE_MAX;
+  files[0] = (struct file){text, half ? half - text : 0, 0};
+  files[1] = half ? (struct file){half + 1, text + size - 2 - half - 1, 0}
+                  : (struct file){text, size - 2, 0};
+
+  caller = (struct caller){.uid = data[1],
+                           .id = data[1],
+                           .file = "/etc/subuid",
+                           .accounts = "/etc/passwd"};
+  add_range(&caller.parent, 0, 0, 4294967295);
+  memset(&passwd, 0, sizeof(passwd));
+
+  map.length = -1;
+  RUN(make_map(NULL, &caller, &map));
+  if (map.length < 1) {
+    return 0;
+  }
+  const char *name = user_name(&caller);
+  for (int i = 0; i < map.length; i++) {
+    struct range range = map.ranges[i];
+    CHECK(range.count > 0 && range.outside + range.count <= 4294967295);
+    if (range.outside == caller.id || range.outside == BLOCK_FIRST) {
+      continue;
+    }
+    CHECK(range.outside != 0);
+    CHECK(delegated(range.outside, &files[1], name, caller.uid));
+    CHECK(delegated(range.outside + range.count - 1, &files[1], name,
+                    caller.uid));
+  }
+  return 0;
+}
