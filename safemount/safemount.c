@@ -206,26 +206,36 @@ static void read_table(const char *table) {
 
 /* --- What is to be mounted ----------------------------------------------- */
 
+/* What PATH below FD, or FD itself, names: for a bind a copy of the mount. */
+static int open_tree(int fd, const char *path, int what) {
+  if (what & RECURSIVE) {
+    return CALL(open_tree, fd, path,
+                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+                    AT_RECURSIVE);
+  }
+  if (what & BIND) {
+    return CALL(open_tree, fd, path,
+                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  }
+  return CALL(open_tree, fd, path, OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+}
+
 /* Opens the source of a bind, as a copy that is attached nowhere, or that of a
  * move, as what it is. False if there is none and that is no error. */
 static bool open_source(struct entry *entry) {
   const char *source = entry->fields.source, *path = "";
   int what = entry->options.what, fd = inherited(source);
-  unsigned flags = OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
   bool given = fd >= 0, here = is_root(source) && *source != '/';
   bool walked = !given && !here && *source != '/';
   struct mount mount;
 
-  if (what & BIND) {
-    flags |= OPEN_TREE_CLONE | (what & RECURSIVE ? AT_RECURSIVE : 0);
-  }
   if (*source == '/') {
     fd = AT_FDCWD;
     path = source;
   } else if (!given) {
     fd = here ? root : open_below(root, source, links);
   }
-  entry->tree = walked && fd < 0 ? -1 : CALL(open_tree, fd, path, flags);
+  entry->tree = walked && fd < 0 ? -1 : open_tree(fd, path, what);
   int error = errno;
 
   /* Before Linux 6.15 a detached mount cannot be copied, but attached itself.
@@ -390,26 +400,29 @@ static void explain_given(const struct entry *entry, int error) {
   }
 }
 
+static bool set_attributes(int tree, struct mount_attr flags, bool below) {
+  return (below ? CALL(mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
+                       &flags, MOUNT_ATTR_SIZE_VER0)
+                : CALL(mount_setattr, tree, "", AT_EMPTY_PATH, &flags,
+                       MOUNT_ATTR_SIZE_VER0)) == 0;
+}
+
 /* Sets the flags of ENTRY on TREE. They are only added to those it has: a copy
  * must not be writable, or run setuid programs, where its original is not. */
 static void set_flags(const struct entry *entry, int tree) {
-  struct mount_attr flags = entry->options.flags;
-  unsigned at = AT_EMPTY_PATH;
+  const struct options *options = &entry->options;
+  struct mount_attr flags = options->flags;
 
   flags.propagation = 0;
-  if (entry->options.idmap) {
+  if (options->idmap) {
     flags.attr_set |= MOUNT_ATTR_IDMAP;
-    flags.userns_fd = open_userns(entry->options.idmap);
-  }
-  if (entry->options.what & RECURSIVE) {
-    at |= AT_RECURSIVE;
+    flags.userns_fd = open_userns(options->idmap);
   }
   if ((flags.attr_set || flags.attr_clr) &&
-      CALL(mount_setattr, tree, "", at, &flags, sizeof(flags)) < 0) {
+      !set_attributes(tree, flags, options->what & RECURSIVE)) {
     int error = errno;
     complain("mount_setattr", entry->fields.target);
-    explain_flags(error, tree, flags.attr_clr, entry->options.idmap,
-                  type_of(entry));
+    explain_flags(error, tree, flags.attr_clr, options->idmap, type_of(entry));
     explain_given(entry, error);
     _exit(FAILED);
   }
@@ -418,14 +431,11 @@ static void set_flags(const struct entry *entry, int tree) {
 /* Sets the propagation of what is mounted, which depends on where it is: what
  * is attached to a shared mount becomes shared. */
 static void propagate(const struct entry *entry, int tree) {
-  struct mount_attr flags = {.propagation = entry->options.flags.propagation};
-  unsigned at = AT_EMPTY_PATH;
+  const struct options *options = &entry->options;
+  struct mount_attr flags = {.propagation = options->flags.propagation};
 
-  if (entry->options.what & PROPAGATE_ALL) {
-    at |= AT_RECURSIVE;
-  }
-  if (entry->options.what & PROPAGATION &&
-      CALL(mount_setattr, tree, "", at, &flags, sizeof(flags)) < 0) {
+  if (flags.propagation &&
+      !set_attributes(tree, flags, options->what & PROPAGATE_ALL)) {
     fail("mount_setattr", entry->fields.target);
   }
 }

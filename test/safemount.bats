@@ -1367,3 +1367,33 @@ END
   [ "$(grep '^fds ' <<<"$output" | sort -u | wc -l)" -eq 1 ]
   [[ $output != *failed* ]]
 }
+
+# --- The manual page --------------------------------------------------------
+
+@test "the examples of the manual page come out as they stand there" {
+  local line command='' expected='' here_document=''
+  mkdir "$here/page"
+  cd "$here/page"
+  small_root root
+  replay() {
+    [ "$command" ] || return 0
+    try bash -c 'for fd in /proc/self/fd/*; do fd=${fd##*/}; ((fd < 3)) || eval "exec $fd>&-"; done
+      eval "$1"' bash "$command"
+    [ "$output" = "${expected%$'\n'}" ] || fail "$command" "gives $output" "instead of $expected"
+    command='' expected=''
+  }
+  while IFS= read -r line; do
+    line=${line#\\&}
+    if [ "$here_document" ]; then
+      command+=$'\n'$line
+      [ "$line" != END ] || here_document=
+    elif [[ $line == '# '* || $line == '$ '* ]]; then
+      replay
+      command=${line:2}
+      [[ $command != *'<<END' ]] || here_document=1
+    else
+      expected+=$line$'\n'
+    fi
+  done < <(sed -n '/^\.Bd -literal/,/^\.Ed/{/^\.[BE]d/!p}' "$top/safemount/safemount.1")
+  replay
+}
