@@ -123,23 +123,32 @@ static inline unsigned long inode_of(int dir, const char *path) {
   return st.stx_ino;
 }
 
-/* If TARGET is a process that waits for a container, that is, if its only child
- * lives in another PID namespace, then that child becomes TARGET. */
+/* If TARGET is a process that waits for a container, that is, if one child of
+ * it lives in another PID namespace, then that child becomes TARGET. Others may
+ * be there from before it became that process, dead ones without a namespace.
+ */
 static inline void find_waited(int proc, struct target *target) {
-  char path[48], text[32] = "", again[sizeof(text)] = "";
-  unsigned long child;
-  const char *end;
+  char path[48], text[256] = "", again[sizeof(text)] = "";
+  unsigned long child = 0, next;
+  const char *end = text;
   int children = CALL(openat, target->dir,
                       put_path(path, "task/", target->pid, "/children"),
                       O_RDONLY | O_CLOEXEC);
 
-  if (children < 0 || CALL(read, children, &text, sizeof(text) - 1) <= 0 ||
-      !(end = digits(text, INT_MAX, &child)) || strcmp(end, " ") != 0) {
+  if (children < 0 || CALL(read, children, &text, sizeof(text) - 1) <= 0) {
     return;
   }
   target->pid_ns = inode_of(target->dir, "ns/pid");
-  unsigned long inner = inode_of(proc, put_path(path, "", child, "/ns/pid"));
-  if (!inner || inner == target->pid_ns) {
+  while ((end = digits(end, INT_MAX, &next)) && *end++ == ' ') {
+    unsigned long inner = inode_of(proc, put_path(path, "", next, "/ns/pid"));
+    if (inner && inner != target->pid_ns) {
+      if (child) {
+        return;
+      }
+      child = next;
+    }
+  }
+  if (!child) {
     return;
   }
 
