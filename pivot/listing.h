@@ -11,7 +11,7 @@
 
 struct listing {
   int fd;
-  char entries[2048];
+  _Alignas(struct dirent) char entries[2048];
   long next, length;
 };
 

@@ -177,7 +177,7 @@ static void verify(int proc, unsigned long root_id, unsigned long old_id,
   if (top.mount != root_id) {
     errx(FAILED, top.mount == old_id
                      ? "the old root is still mounted"
-                     : "/ was a chroot, and its outside is left");
+                     : "/ was a chroot, or covered: there is still another");
   }
   while (readable && next_mount(&table, &mount)) {
     seen |= mount.id == root_id;

@@ -29,7 +29,7 @@ static inline struct place look(int directory, const char *path) {
   }
   return (struct place){st.stx_mnt_id, st.stx_ino,
                         st.stx_attributes & STATX_ATTR_MOUNT_ROOT,
-                        S_ISDIR(st.stx_mode)};
+                        (st.stx_mode & S_IFMT) == S_IFDIR};
 }
 
 /* Whether both are the same directory. */
