@@ -428,8 +428,9 @@ static void set_flags(const struct entry *entry, int tree) {
   }
 }
 
-/* Sets the propagation of what is mounted, which depends on where it is: what
- * is attached to a shared mount becomes shared. */
+/* Sets the propagation of ENTRY: before it is attached, so that nothing comes
+ * and goes meanwhile, and after, as what is on a shared mount becomes shared.
+ */
 static void propagate(const struct entry *entry, int tree) {
   const struct options *options = &entry->options;
   struct mount_attr flags = {.propagation = options->flags.propagation};
@@ -496,6 +497,7 @@ static void attach(const struct entry *entry, int target) {
     struct place place;
     covers = look_at(target, "", &place) && same(&place, &root_place);
   }
+  propagate(entry, tree);
   if (CALL(move_mount, tree, "", target, "",
            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
     int error = errno;
