@@ -65,17 +65,17 @@ static inline int open_hierarchy(char *controllers) {
  * namespace hides what is above the container. */
 static inline void join_cgroups(int proc, const struct target *target) {
   struct lines lines;
-  char own[8192] = "\n", path[PATH_MAX + 16], *line, *fields[3];
-  int fd = CALL(openat, proc, "self/cgroup", O_RDONLY | O_CLOEXEC);
-  long length = fd < 0 ? -1 : CALL(read, fd, &own[1], sizeof(own) - 2);
+  char own[8192], path[PATH_MAX + 16], *line, *fields[3];
+  int fd = open_file(proc, "self/cgroup");
+  long length = fd < 0 ? -1 : CALL(read, fd, &own, sizeof(own) - 1);
 
   if (length < 0 || !open_lines(&lines, target->dir, "cgroup")) {
     err(FAILED, "open cgroup of process %ld", (long)target->pid);
   }
-  own[length + 1] = '\0';
+  own[length] = '\0';
   while ((line = next_line(&lines))) {
-    const char *same = strstr(own, line);
-    if (same && same[-1] == '\n' && same[strlen(line)] == '\n') {
+    const char *same = find_line(own, line);
+    if (same && *same == '\n') {
       continue;
     }
     if (split(line, fields, 3) < 3 || fields[2][0] != '/' ||
@@ -97,7 +97,7 @@ static inline void join_cgroups(int proc, const struct target *target) {
 /* Reads the label at PATH below DIR. "" if there is none: then either no LSM
  * has labels, or it says EINVAL to who asks. */
 static inline void read_label(int dir, const char *path, char label[1024]) {
-  int fd = CALL(openat, dir, path, O_RDONLY | O_CLOEXEC);
+  int fd = open_file(dir, path);
   long length = fd < 0 ? -1 : CALL(read, fd, label, 1023);
 
   if (length < 0 && errno != ENOENT && errno != EINVAL) {

@@ -76,40 +76,30 @@ static inline unsigned long id_of(const struct target *target,
 }
 
 /* Becomes the ids that were asked for; without that and in a user namespace, 0
- * if it is mapped, otherwise the target's. Leaves them in CREDENTIALS. */
+ * if it is mapped, otherwise the target's. Leaves the uid in CREDENTIALS. */
 static inline void take_ids(struct credentials *credentials,
                             const struct target *target) {
-  bool any = credentials->enters;
-  long gid = credentials->gid, uid = credentials->uid;
+  bool asked = credentials->gid != UNSET;
+  long gid = asked ? credentials->gid : 0, uid;
 
-  if (any || gid != UNSET) {
-    credentials->gid = gid == UNSET ? 0 : gid;
-    long failed =
-        CALL(setresgid, credentials->gid, credentials->gid, credentials->gid);
-    if (failed && errno == EINVAL && gid == UNSET) {
-      credentials->gid = id_of(target, "Gid:\t");
-      failed =
-          CALL(setresgid, credentials->gid, credentials->gid, credentials->gid);
+  while ((asked || credentials->enters) && CALL(setresgid, gid, gid, gid) < 0) {
+    if (errno != EINVAL || asked) {
+      err(FAILED, "setresgid %ld", gid);
     }
-    if (failed) {
-      err(FAILED, "setresgid %ld", credentials->gid);
-    }
+    gid = id_of(target, "Gid:\t");
+    asked = true;
   }
-  if (any || uid != UNSET) {
-    credentials->uid = uid == UNSET ? 0 : uid;
-    long failed =
-        CALL(setresuid, credentials->uid, credentials->uid, credentials->uid);
-    if (failed && errno == EINVAL && uid == UNSET) {
-      credentials->uid = id_of(target, "Uid:\t");
-      failed =
-          CALL(setresuid, credentials->uid, credentials->uid, credentials->uid);
+  asked = credentials->uid != UNSET;
+  uid = asked ? credentials->uid : 0;
+  while ((asked || credentials->enters) && CALL(setresuid, uid, uid, uid) < 0) {
+    if (errno != EINVAL || asked) {
+      err(FAILED, "setresuid %ld", uid);
     }
-    if (failed) {
-      err(FAILED, "setresuid %ld", credentials->uid);
-    }
-  } else {
-    credentials->uid = getauxval(AT_EUID);
+    uid = id_of(target, "Uid:\t");
+    asked = true;
   }
+  credentials->uid =
+      asked || credentials->enters ? uid : (long)getauxval(AT_EUID);
 }
 
 /* A user namespace gives none of these; without one, ours would stay. The

@@ -196,9 +196,9 @@ static inline void refuse_their_mounts(int mnt, unsigned long inside) {
   }
 
   /* EPERM is at the top of what we may see: the owner is above us, or beside.
-   */
+   * It must not be that of a filter, which would say so to any request. */
 
-  if (errno != EPERM) {
+  if (errno != EPERM || CALL(ioctl, mnt, NS_GET_NSTYPE) != CLONE_NEWNS) {
     err(FAILED, "ioctl NS_GET_USERNS");
   }
 }

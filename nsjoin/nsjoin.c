@@ -315,9 +315,10 @@ static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
   long helper = CALL(clone, SIGCHLD, NULL, NULL, NULL, 0);
   if (helper == 0) {
     if (entry->careful) {
-      before = (struct signals){0};
+      reset_mask();
+    } else {
+      release_signals(&before);
     }
-    release_signals(&before);
     if (entry->has_terminal) {
       close_fd(alive[1]);
       use_terminal(&entry->terminal);
