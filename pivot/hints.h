@@ -61,7 +61,7 @@ static inline const char *why_not_permitted(int proc) {
   if (!capable(CAP_SYS_ADMIN)) {
     return "CAP_SYS_ADMIN is missing: a user has it in idmap -n mnt";
   }
-  int mnt = open_namespace(proc);
+  int mnt = open_namespace(proc, "self/ns/mnt");
   if (mnt >= 0 && CALL(ioctl, mnt, NS_GET_USERNS, 0) < 0 && errno == EPERM) {
     return "this mount namespace belongs to another user namespace";
   }

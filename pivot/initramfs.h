@@ -14,9 +14,16 @@
 #include "mounts.h"
 #include <sys/mount.h>
 
-/* Whether the mount ROOT, which is /, is the initramfs. To statfs(2) its file
- * system is a ramfs or tmpfs, as many a container's; only the mount table calls
- * it rootfs. */
+/* The inode number of the first user namespace, in linux/nsfs.h since 6.18. */
+#ifndef USER_NS_INIT_INO
+#define USER_NS_INIT_INO 0xeffffffd
+#endif
+
+/* Whether the mount ROOT, which is /, is the initramfs, and ours to leave. To
+ * statfs(2) its file system is a ramfs or tmpfs, as many a container's; only
+ * the mount table calls it rootfs. A user namespace in a machine that lives in
+ * its initramfs has a copy of it, with nothing that could be moved or detached.
+ */
 static inline bool on_initramfs(int proc, unsigned long root) {
   struct statfs fs;
   struct mount mount;
@@ -25,7 +32,9 @@ static inline bool on_initramfs(int proc, unsigned long root) {
     err(FAILED, "statfs /");
   }
   return (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC) &&
-         find_mount(proc, root, &mount) && strcmp(mount.type, "rootfs") == 0;
+         find_mount(proc, root, &mount) && strcmp(mount.type, "rootfs") == 0 &&
+         look(open_namespace(proc, "self/ns/user"), "").inode ==
+             USER_NS_INIT_INO;
 }
 
 /* Exits if anything mounted but ROOT is of the initramfs as well: a bind of it,

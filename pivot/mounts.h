@@ -129,8 +129,9 @@ static inline bool find_mount(int proc, unsigned long id, struct mount *mount) {
   return found;
 }
 
-static inline int open_namespace(int proc) {
-  return CALL(openat, proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
+/* Opens a namespace of this process: PATH is "self/ns/mnt" or another. */
+static inline int open_namespace(int proc, const char *path) {
+  return CALL(openat, proc, path, O_RDONLY | O_CLOEXEC);
 }
 
 /* Goes to the root of this mount namespace, whatever "/" is to this process: a
@@ -138,7 +139,7 @@ static inline int open_namespace(int proc) {
  * shares its root with another, as PID 1 of the machine does with the kernel.
  */
 static inline bool go_to_namespace_root(int proc) {
-  int mnt = open_namespace(proc);
+  int mnt = open_namespace(proc, "self/ns/mnt");
 
   return mnt >= 0 && CALL(setns, mnt, CLONE_NEWNS) == 0;
 }

@@ -115,14 +115,17 @@ static unsigned long pivot(const char *new_root, struct place here, int proc,
   }
 
   /* Before Linux 7.0 nothing can take the place of the initramfs: then the new
-   * root goes on top. What else is mounted there would stay for ever. */
+   * root goes on top, where a copy of / is. What else is mounted there would
+   * stay for ever. */
 
   if (failed && errno == EINVAL && initramfs >= 0) {
     if (!has_prog) {
       errx(FAILED, "this kernel cannot pivot its initramfs: PROG is needed");
     }
     bring_along(initramfs);
-    move(AT_FDCWD, ".", "/");
+    if (look(AT_FDCWD, "/..").mount != here.mount) {
+      move(AT_FDCWD, ".", "/");
+    }
     detach_others(proc, old_id, here.mount);
     if (CALL(chroot, ".") < 0) {
       err(FAILED, "chroot %s", new_root);

@@ -279,6 +279,36 @@ END
   [[ $output != *"still reaches"* ]]
 }
 
+@test "on a machine that lives in its initramfs, a namespace of root's can pivot, a user's from Linux 7.0" {
+  local suite kind
+  small_root "$initramfs/newroot"
+  echo marker >"$initramfs/newroot/marker"
+  cp "$disk_root/etc/passwd" "$initramfs/etc"
+  for suite in bullseye "${suites[-1]}"; do
+    booted "$suite" "$initramfs" <<'END'
+      before=$(cat /proc/self/mountinfo)
+      look='read -r line </marker; echo "$1 $line"; while read -r a b c d point rest; do echo "$1 $point"; done </proc/self/mountinfo'
+      unshare -m pivot /newroot sh -c "$look" sh plain
+      unshare -m sh -c 'mount --bind /newroot /newroot; exec pivot /newroot sh -c "$@"' sh "$look" sh mount
+      unshare -m pivot / sh -c "cp /newroot/marker /marker; $look" sh root
+      su nobody -c 'idmap -n mnt pivot /newroot cat /marker' && echo user
+      [ "$before" = "$(cat /proc/self/mountinfo)" ]
+      uname -r | grep -q '^[7-9]' && echo new
+      exit 0
+END
+    [ "$status" -eq 0 ]
+    for kind in plain mount root; do
+      [ "$(grep "^$kind " <<<"$output" | sort | xargs)" = "$kind / $kind /dev $kind /proc $kind /sys $kind marker" ]
+    done
+    if grep -qx new <<<"$output"; then
+      has user
+    else
+      has "pivot: hint: / is the initramfs, which this kernel cannot pivot"
+      [[ $output != *user* ]]
+    fi
+  done
+}
+
 @test "in an initramfs without /proc it works as well" {
   local suite
   disk ext4
