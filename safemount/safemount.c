@@ -147,8 +147,8 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
     }
   } else if (!(options->what & (BIND | MOVE | REMOUNT))) {
     if (!has_type(entry) &&
-        (!(options->what & PROPAGATION) || other || options->flags.attr_set ||
-         options->flags.attr_clr)) {
+        (!(options->what & PROPAGATION) || other || options->idmap ||
+         options->flags.attr_set || options->flags.attr_clr)) {
       reject(target, "neither a file system's TYPE nor bind, move, remount or "
                      "a propagation");
     }
@@ -257,6 +257,21 @@ static bool open_source(struct entry *entry) {
   }
   entry->skipped = entry->tree < 0;
   return !entry->skipped;
+}
+
+/* Opens what the administrator named, before anything is mounted: in a /dev
+ * that is covered a device is no longer found. */
+static void open_sources(void) {
+  for (size_t i = 0; i < entry_count; i++) {
+    struct entry *entry = &entries[i];
+    int what = entry->options.what;
+    const char *source = entry->fields.source;
+    set_position(entry->line);
+    if (what & (BIND | MOVE) && !(what & REMOUNT) &&
+        (*source == '/' || inherited(source) >= 0)) {
+      open_source(entry);
+    }
+  }
 }
 
 /* What the file system says about its refusal; errno alone is EINVAL. */
@@ -656,9 +671,27 @@ static void unmount(const char *root_path, const char *target) {
   }
 }
 
+/* Opens ROOT. Returns the path by which it is reached. */
+static const char *open_root(const char *path) {
+
+  /* What is mounted on "/" is reached not as "/", where every look-up starts,
+   * but as its parent, where one arrives. */
+
+  if (*path == '/' && is_root(path)) {
+    path = "/..";
+  }
+  root = CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) {
+    err(FAILED, "open %s", path);
+  }
+  look_at(root, "", &root_place);
+  return path;
+}
+
 int main(int argc, char **argv) {
-  char *options = NULL, *root_path = "/", *table = NULL, *target = NULL;
-  char *type = NULL, *value = NULL;
+  char *options = NULL, *table = NULL, *target = NULL, *type = NULL;
+  const char *root_path = "/";
+  char *value = NULL;
   int letter;
 
   argv = begin(argc, argv);
@@ -695,30 +728,11 @@ int main(int argc, char **argv) {
     argv += 2;
   }
 
-  /* What is mounted on "/" is reached as its parent, see pivot. */
-
-  const char *path = strcmp(root_path, "/") ? root_path : "/..";
-  root = CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) {
-    err(FAILED, "open %s", root_path);
-  }
-  look_at(root, "", &root_place);
+  root_path = open_root(root_path);
   if (target) {
-    unmount(path, target);
+    unmount(root_path, target);
   }
-
-  /* After /dev is covered, a device is no longer found there. */
-
-  for (size_t i = 0; i < entry_count; i++) {
-    struct entry *entry = &entries[i];
-    set_position(entry->line);
-    if (entry->options.what & (BIND | MOVE) &&
-        !(entry->options.what & REMOUNT) &&
-        (*entry->fields.source == '/' ||
-         inherited(entry->fields.source) >= 0)) {
-      open_source(entry);
-    }
-  }
+  open_sources();
   for (size_t i = 0; i < entry_count; i++) {
     carry_out(&entries[i]);
   }

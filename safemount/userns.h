@@ -92,6 +92,19 @@ static inline int open_own_proc(void) {
   return proc;
 }
 
+static inline void explain_userns(int proc) {
+  static const char name[] = "sys/user/max_user_namespaces";
+  char first = 0;
+
+  if (errno == ENOSPC) {
+    int fd = CALL(openat, proc, name, O_RDONLY | O_CLOEXEC);
+    CALL(read, fd, &first, 1);
+    if (first == '0') {
+      warnx("hint: /proc/%s is 0", name);
+    }
+  }
+}
+
 /* Returns a descriptor of a new user namespace with MAP for users and groups.
  */
 static inline int make_userns(const struct map *map) {
@@ -108,7 +121,9 @@ static inline int make_userns(const struct map *map) {
   long pid = CALL(clone, CLONE_NEWUSER, 0, 0, 0, 0);
 
   if (pid < 0) {
-    err(FAILED, "%sclone CLONE_NEWUSER", position);
+    warn("%sclone CLONE_NEWUSER", position);
+    explain_userns(proc);
+    _exit(FAILED);
   }
   if (pid == 0) {
     CALL(close, pair[1]);

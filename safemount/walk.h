@@ -172,7 +172,8 @@ static inline int walk(int root, char path[PATH_MAX], int how) {
         break;
       }
       if (CALL(statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0) {
-        err(FAILED, "statx");
+        close_fd(fd);
+        break;
       }
       if (S_ISLNK(st.stx_mode)) {
         bool followed = how & LINKS && read_link(fd, text);

@@ -468,6 +468,29 @@ END
   [ "$status" -eq 0 ]
 }
 
+# LXC once mounted into every namespace that shared its root.
+@test "behind rslave, nothing that is mounted shows up in another namespace" {
+  alone_shared <<'END'
+    cd "$here"
+    of_peer() {
+      grep -c . "/proc/$PPID/mountinfo"
+    }
+    before=$(of_peer)
+    mount -t tmpfs tmpfs root/dir
+    [ "$(of_peer)" -gt "$before" ] || exit 3
+    umount root/dir
+    safemount -f fd:0 <<TABLE
+none / none rslave
+tmpfs $root/dir tmpfs
+. / none rbind
+$here/source $root/proc none bind,shared
+TABLE
+    [ "$(of_peer)" -eq "$before" ]
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+}
+
 # --- Making mount points ----------------------------------------------------
 
 @test "create= makes what is missing, as mkdir does, and leaves the rest alone" {
@@ -1022,6 +1045,16 @@ END
   try safemount -r "$root" -o bind,idmap=/etc/passwd "$here/source" dir
   [ "$status" -eq 125 ]
   [ "$(mounts)" -eq "$before" ]
+}
+
+@test "a sysctl that forbids user namespaces is named where idmap= needs one" {
+  alone <<'END'
+    unshare --user --map-root-user --mount bash -c '
+      echo 0 >/proc/sys/user/max_user_namespaces
+      safemount -r "$root" -t tmpfs -o idmap=0:0:1 none dir'
+END
+  [ "$status" -eq 125 ]
+  [[ $output == *"hint: /proc/sys/user/max_user_namespaces is 0"* ]]
 }
 
 @test "idmap= refuses a /proc that is not ours" {
