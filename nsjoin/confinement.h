@@ -61,6 +61,19 @@ static inline int open_hierarchy(char *controllers) {
   return top;
 }
 
+static inline bool has_line(const char *text, const char *line) {
+  size_t length = strlen(line);
+  const char *end;
+
+  for (; *text; text = end + (*end == '\n')) {
+    end = strchrnul(text, '\n');
+    if ((size_t)(end - text) == length && memcmp(text, line, length) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* Moves this process into the cgroups of TARGET. Before the join: a cgroup
  * namespace hides what is above the container. */
 static inline void join_cgroups(int proc, const struct target *target) {
@@ -74,8 +87,7 @@ static inline void join_cgroups(int proc, const struct target *target) {
   }
   own[length] = '\0';
   while ((line = next_line(&lines))) {
-    const char *same = find_line(own, line);
-    if (same && *same == '\n') {
+    if (has_line(own, line)) {
       continue;
     }
     if (split(line, fields, 3) < 3 || fields[2][0] != '/' ||
