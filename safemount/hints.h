@@ -82,6 +82,10 @@ static inline void explain_flags(int error, int tree, unsigned long clear,
   }
 }
 
+static inline bool is_directory(const struct statx *st) {
+  return (st->stx_mode & S_IFMT) == S_IFDIR;
+}
+
 /* After move_mount(2) of TREE onto TARGET failed. */
 static inline void explain_attach(int error, int tree, int target) {
   struct statx from, to;
@@ -89,8 +93,8 @@ static inline void explain_attach(int error, int tree, int target) {
 
   if (CALL(statx, tree, "", AT_EMPTY_PATH, STATX_TYPE, &from) == 0 &&
       CALL(statx, target, "", AT_EMPTY_PATH, STATX_TYPE, &to) == 0 &&
-      S_ISDIR(from.stx_mode) != S_ISDIR(to.stx_mode)) {
-    warnx(S_ISDIR(from.stx_mode)
+      is_directory(&from) != is_directory(&to)) {
+    warnx(is_directory(&from)
               ? "hint: a directory cannot be mounted on what is none"
               : "hint: only a directory can be mounted on a directory");
   } else if (error == EINVAL && find_mount_of(tree, &mount)) {

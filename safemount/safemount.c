@@ -207,7 +207,7 @@ static void read_table(const char *table) {
 /* --- What is to be mounted ----------------------------------------------- */
 
 /* What PATH below FD, or FD itself, names: for a bind a copy of the mount. */
-static int open_tree(int fd, const char *path, int what) {
+static int get_tree(int fd, const char *path, int what) {
   if (what & RECURSIVE) {
     return CALL(open_tree, fd, path,
                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
@@ -235,7 +235,7 @@ static bool open_source(struct entry *entry) {
   } else if (!given) {
     fd = here ? root : open_below(root, source, links);
   }
-  entry->tree = walked && fd < 0 ? -1 : open_tree(fd, path, what);
+  entry->tree = walked && fd < 0 ? -1 : get_tree(fd, path, what);
   int error = errno;
 
   /* Before Linux 6.15 a detached mount cannot be copied, but attached itself.

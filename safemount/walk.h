@@ -175,7 +175,7 @@ static inline int walk(int root, char path[PATH_MAX], int how) {
         close_fd(fd);
         break;
       }
-      if (S_ISLNK(st.stx_mode)) {
+      if ((st.stx_mode & S_IFMT) == S_IFLNK) {
         bool followed = how & LINKS && read_link(fd, text);
         close_fd(fd);
         if (!followed || ++links > MOST_LINKS) {
@@ -188,7 +188,7 @@ static inline int walk(int root, char path[PATH_MAX], int how) {
         }
         fd = root;
         name = path;
-      } else if (slash && !S_ISDIR(st.stx_mode)) {
+      } else if (slash && (st.stx_mode & S_IFMT) != S_IFDIR) {
         close_fd(fd);
         errno = ENOTDIR;
         break;

@@ -1,8 +1,6 @@
 /* A path as it is walked: an l is a link, all else a directory. What is left at
  * the end has neither a link nor "..", and never grew beyond PATH_MAX. */
 
-#include <sys/stat.h>
-
 #include "../safemount/walk.h"
 #include <stdlib.h>
 
