@@ -8,7 +8,7 @@
 #ifndef MESSAGE_H
 #define MESSAGE_H
 
-#include <errno.h>
+#include "reasons.h"
 #include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,8 +118,13 @@ message(int status, const char *format, ...) {
   put_format(&line, format, args);
   va_end(args);
   if (status & ERRNO) {
-    put_string(&line, ": ");
-    put_string(&line, strerror(errno));
+    const char *text = reason(errno);
+    put_string(&line, text ? ": " : ": error ");
+    if (text) {
+      put_string(&line, text);
+    } else {
+      put_number(&line, errno);
+    }
   }
   put_end(&line);
   if (status == USAGE) {
