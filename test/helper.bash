@@ -99,6 +99,20 @@ debian_tar() {
   echo "$tar"
 }
 
+# systemd_tar: as debian_tar, with systemd in it.
+systemd_tar() {
+  local tar=$top/test/cache/systemd.tar
+  mkdir -p "${tar%/*}"
+  if [[ ! -e $tar ]]; then
+    mmdebstrap --quiet --variant=apt \
+      --include=systemd,systemd-sysv,dbus,libpam-systemd,login,passwd,procps,iproute2,socat \
+      bookworm "${tar%.tar}.new.tar" >&2
+    tar --delete --wildcards -f "${tar%.tar}.new.tar" './dev/?*'
+    mv "${tar%.tar}.new.tar" "$tar"
+  fi
+  echo "$tar"
+}
+
 # wait_for COMMAND...: until it succeeds, for at most ten seconds.
 wait_for() {
   local tries=0
