@@ -309,6 +309,48 @@ END
   done
 }
 
+@test "on each kernel a namespace of root's and one of a user's get the new root, and only that" {
+  local suite kind
+  small_root "$disk_root/srv/root"
+  echo marker >"$disk_root/srv/root/marker"
+  cat >"$disk_root/namespaces" <<'END'
+trap '/run/vm-exit $?' EXIT
+mount --make-rshared /
+before=$(cat /proc/self/mountinfo)
+look='read -r line </marker; echo "$1 $line"; [ -e /proc/self ] || mount -t proc proc /proc
+  while read -r a b c d point rest; do echo "$1 $point"; done </proc/self/mountinfo'
+unshare -m --propagation shared pivot /srv/root sh -c "$look" sh plain
+unshare -m --propagation shared sh -c 'mount --bind /srv/root /srv/root; exec pivot /srv/root sh -c "$@"' sh "$look" sh mount
+umount /srv/root
+unshare -m sh -c 'mount --bind /srv /srv; mount --make-shared /srv; mount --bind root /srv/root
+  exec pivot /srv/root sh -c "$@"' sh "$look" sh below
+mount --bind /srv/root /srv/root
+mount --bind /proc /srv/root/proc
+locked=$(cat /proc/self/mountinfo)
+su nobody -c "idmap -n mnt pivot /srv/root sh -c '$look' sh locked"
+[ "$locked" = "$(cat /proc/self/mountinfo)" ]
+umount /srv/root/proc
+umount /srv/root
+su nobody -c "idmap -n mnt sh -c 'mount --rbind /proc /srv/root/proc; exec pivot /srv/root cat /marker'"
+su nobody -c 'idmap -n mnt pivot / cat /srv/root/marker'
+[ "$before" = "$(cat /proc/self/mountinfo)" ]
+END
+  disk ext4
+  for suite in "${suites[@]}"; do
+    booted "$suite" "$initramfs" <<'END'
+      mount -t ext4 /dev/vda /newroot
+      mount -t tmpfs tmpfs /run
+      cp /bin/vm-exit /run
+      exec pivot -f /newroot /bin/sh -eu /namespaces
+END
+    [ "$status" -eq 0 ]
+    for kind in plain mount below locked; do
+      [ "$(grep "^$kind " <<<"$output" | sort | xargs)" = "$kind / $kind /proc $kind marker" ]
+    done
+    [ "$(grep -cx marker <<<"$output")" -eq 2 ]
+  done
+}
+
 @test "in an initramfs without /proc it works as well" {
   local suite
   disk ext4
