@@ -606,7 +606,7 @@ END
     [ -e root/shown/secret ] || exit 3
     umount root/shown
     for how in '' 'refuse openat2'; do
-      for source in link dir/link link/sub ../victim dir/../../victim link/. proc/self/root; do
+      for source in link dir/link link/sub .. dir/.. ../victim dir/../../victim link/. proc/self/root; do
         $how safemount -r root -o bind "$source" shown && exit 1
       done
       $how safemount -r root -o bind dir shown
@@ -752,7 +752,9 @@ rw,nosuid,nodev,noexec,noatime - tmpfs ro"* ]]
     mount --rbind -o ro source root/dir
     touch root/dir/a/b/written || exit 3
     umount -R root/dir
+    mount --make-shared source/a/b
     safemount -r root -o rbind,ro,nosuid,rslave "$here/source" dir
+    [[ $(fields_of root/dir/a/b) == *" master:"* && $(fields_of root/dir/a/b) != *" shared:"* ]]
     for d in dir dir/a dir/a/b; do
       touch "root/$d/written2" 2>/dev/null && exit 1
       [[ $(fields_of root/$d) == ro,nosuid* ]]
@@ -1115,11 +1117,11 @@ tmpfs dir tmpfs ro 0 0 0
 tmpfs dir tmpfs ro x
 tmpfs dir tmpfs ro 0 -1
 tmpfs ../dir tmpfs
-tmpfs dir\\\\04 tmpfs
-tmpfs dir\\\\999 tmpfs
-tmpfs dir\\\\000x tmpfs
-tmpfs dir\\\\400 tmpfs
-tmpfs dir\\\\ tmpfs
+tmpfs dir\\04 tmpfs
+tmpfs dir\\999 tmpfs
+tmpfs dir\\000x tmpfs
+tmpfs dir\\400 tmpfs
+tmpfs dir\\ tmpfs
 tmpfs dir tmpfs\r
 tmpfs dir tmpfs ro\r
 \r
@@ -1286,6 +1288,7 @@ END
     fails open_tree 5.2 -o bind "$here/source" dir
     fails move_mount 5.2 -o bind "$here/source" dir
     fails mount_setattr 5.12 -o bind,ro "$here/source" dir
+    fails mount_setattr 5.12 -o bind,slave "$here/source" dir
     fails fsopen 5.2 -t tmpfs none dir
     fails fsmount 5.2 -t tmpfs none dir
     fails fsconfig 5.2 -t tmpfs none dir
@@ -1313,8 +1316,10 @@ END
 
 @test "an openat2 that is disturbed a few times is tried again" {
   alone <<'END'
-    refuse openat2:error=EAGAIN:when=1..9 safemount -r "$root" -o bind "$here/source" dir
+    strace -o "$here/log" -e trace=openat2 -e inject=openat2:error=EAGAIN:when=1..9 \
+      safemount -r "$root" -o bind "$here/source" dir
     mountpoint "$root/dir"
+    [ "$(grep -c openat2 "$here/log")" -eq 10 ]
 END
   [ "$status" -eq 0 ]
 }
