@@ -14,7 +14,10 @@
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/stat.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
+
+#undef prlimit64 /* musl's, a name for prlimit(2) */
 
 ABOUT("seal", "[-v] [-a ARGV0] PROG [ARG]...\n");
 
@@ -91,6 +94,7 @@ static void explain_memfd(void) {
 /* Copies the program FD into a memfd that nobody can change any more. */
 static int seal(int fd, const char *path, const struct statx *before) {
   struct statx after;
+  struct rlimit64 limit;
   uint64_t copied = 0;
   char name[250] = "";
 
@@ -98,8 +102,17 @@ static int seal(int fd, const char *path, const struct statx *before) {
       (before->stx_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) {
     errx(CANNOT_EXECUTE, "%s is setuid or setgid, and a copy is not", path);
   }
-  if (CALL(fgetxattr, fd, "security.capability", NULL, 0) > 0) {
+  if (CALL(fgetxattr, fd, "security.capability", NULL, 0) >= 0) {
     errx(CANNOT_EXECUTE, "%s has file capabilities, and a copy has not", path);
+  } else if (errno != ENODATA && errno != EOPNOTSUPP) {
+    err(FAILED, "fgetxattr %s", path);
+  }
+
+  /* More than this limit would be a signal, and no message. */
+
+  if (CALL(prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 &&
+      limit.rlim_cur < before->stx_size) {
+    errx(FAILED, "%s is larger than a file may be: see ulimit -f", path);
   }
 
   /* memfd_create(2) takes names of up to 249 bytes. Kernels before 6.3 do not
