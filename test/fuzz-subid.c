@@ -1,7 +1,8 @@
 /* fuzz-subid: any /etc/subuid and /etc/passwd, read in pieces of any size.
  *
  * The first byte is the size of a piece, the next the user, then come passwd
- * and, behind a byte of 0xff, subuid.
+ * and, behind a byte of 0xff, subuid, which starts with a line that hardly fits
+ * if the user is odd.
  */
 
 #include "fuzz.h"
@@ -73,16 +74,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct caller caller;
   static struct map map;
+  static char subuid[1 << 16];
 
   if (size < 2) {
     return 0;
   }
+  size_t long_line = data[1] % 2 ? 4080 : 0;
+  piece = data[0] ? data[0] * 17 + long_line : SIZE_MAX;
   const char *text = (const char *)data + 2;
   const char *half = memchr(text, 0xff, size - 2);
-  piece = data[0] ? data[0] * 17 : SIZE_MAX;
   files[0] = (struct file){text, half ? half - text : 0, 0};
-  files[1] = half ? (struct file){half + 1, text + size - 2 - half - 1, 0}
-                  : (struct file){text, size - 2, 0};
+  const char *rest = half ? half + 1 : text;
+  size_t length = text + size - 2 - rest;
+  if (length > sizeof(subuid) - long_line) {
+    return 0;
+  }
+  memset(subuid, 'x', long_line);
+  memcpy(subuid + long_line, rest, length);
+  files[1] = (struct file){subuid, long_line + length, 0};
 
   caller = (struct caller){.uid = data[1],
                            .id = data[1],
