@@ -763,18 +763,3 @@ END
   run readelf -lW "$program"
   [[ $output != *INTERP* && $output == *GNU_RELRO* && $output == *"DYN "* ]]
 }
-
-@test "the examples of pivot.1 are what happens" {
-  local page example command
-  page=$(mandoc -T ascii -O width=200 "$top/pivot/pivot.1" | col -bx)
-  example=$(sed -n '/^EXAMPLES/,/^SEE ALSO/s/^     //p' <<<"$page")$'\n'
-  cd "$BATS_TEST_TMPDIR"
-  rm "$root/marker" "$root/bin/look"
-  [ "$(grep -c '^# ' <<<"$example")" -ge 4 ]
-  while read -r command; do
-    alone "$command" <<'END'
-      eval "$1"
-END
-    [[ $example == *"# $command"$'\n'"$output"$'\n'* ]]
-  done < <(sed -n 's/^# //p' <<<"$example")
-}
