@@ -427,6 +427,29 @@ END
   [ "$status" -eq 0 ]
 }
 
+@test "a directory moved out below a ROOT that is a mount takes no mount along" {
+  mkdir -p "$here/outside" "$root/dir/x"
+  alone <<'END'
+    cd "$here"
+    # Another namespace, in which ROOT is no mount.
+    mkfifo go gone
+    unshare --mount bash -c 'read <go; mv root/dir outside; echo >gone' 3>&- &
+    wait_for bash -c '[ "$(readlink /proc/$1/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]' bash $!
+    safemount -r root -o rbind . /
+    strace -qq -o log -e trace=openat2,move_mount -e inject=move_mount:delay_enter=700000 \
+      safemount -r root -o bind "$here/source" dir/x 3>&- &
+    wait_for grep -q dir/x log
+    echo >go
+    read <gone
+    wait $! || true
+    [ -d outside/dir/x ]
+    [ ! -e outside/dir/x/mark ]
+    awk '{ print $5 }' /proc/self/mountinfo | grep outside && exit 1
+    exit 0
+END
+  [ "$status" -eq 0 ]
+}
+
 # CVE-2025-52881
 @test "a false /proc does not divert a mount" {
   alone <<'END'
