@@ -389,8 +389,3 @@ END
   wc -l own
   [ "$(wc -l <own)" -le 16 ]
 }
-
-@test "the examples of seal.1 do what they show" {
-  [[ -e $top/seal/seal.1 ]]
-  mandoc -T lint -W warning "$top/seal/seal.1"
-}
