@@ -478,7 +478,7 @@ static int open_target(const struct entry *entry) {
 static void verify(const struct entry *entry) {
   const char *at = entry->fields.target;
   struct place here = {0}, last;
-  char up[2 * PATH_MAX] = "";
+  char up[2 * PATH_MAX];
   int tree = entry->tree;
   size_t size, length = 0;
 
@@ -628,7 +628,7 @@ static void carry_out(struct entry *entry) {
 
 /* Unmounts what is on TARGET. ROOT_PATH is the administrator's, so a path. */
 static void unmount(const char *root_path, const char *target) {
-  char resolved[PATH_MAX] = "/", path[PATH_MAX + 1], *name;
+  char resolved[PATH_MAX], path[PATH_MAX + 1], *name;
   int fd;
 
   check_path(target);
