@@ -63,19 +63,26 @@ fuzz:
 
 lint:
 	clang-format --dry-run --Werror $(wildcard */*.c */*.h)
-	shellcheck -x $(SCRIPTS) test/as_user test/demo test/install test/run test/helper.bash .ci/run
+	shellcheck -x $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/run test/helper.bash .ci/run
 	shellcheck -s bats $(wildcard test/*.bats)
-	shfmt -d -i 2 -ci $(SCRIPTS) test/as_user test/demo test/install test/run test/helper.bash .ci/run
+	shfmt -d -i 2 -ci $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/run test/helper.bash .ci/run
 	for page in $(MANUALS); do mandoc -T lint -W warning $$page || exit; done
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install $(TOOLS) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MANUALS) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 scripts/completion.bash \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nsteps
+	cd $(DESTDIR)$(PREFIX)/share/bash-completion/completions && \
+	  for name in $(notdir $(TOOLS) $(SCRIPTS)); do ln -sf nsteps $$name || exit; done
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(notdir $(TOOLS) $(SCRIPTS))
 	cd $(DESTDIR)$(PREFIX)/share/man/man1 && rm -f $(notdir $(MANUALS))
+	cd $(DESTDIR)$(PREFIX)/share/bash-completion/completions && \
+	  rm -f nsteps $(notdir $(TOOLS) $(SCRIPTS))
 
 clean:
 	rm -f $(TOOLS)
