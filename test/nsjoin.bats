@@ -8,7 +8,7 @@ load helper
 
 setup() {
   scratch=$BATS_TEST_TMPDIR
-  cd "$scratch"
+  cd "$scratch" || return
 }
 
 teardown() {
@@ -51,12 +51,12 @@ container() {
   started+=("$inside")
 }
 
-# rooted [OPTION]...: the same, with a small root of its own in $root.
+# rooted: the same, with a small root of its own in $root.
 rooted() {
   root=$scratch/root
   [[ -d $root ]] || small_root "$root"
   mkdir -p "$root/etc"
-  background unshare --fork --mount --pid "$@" bash -c '
+  background unshare --fork --mount --pid bash -c '
     mount --bind "$1" "$1"
     mount -t proc proc "$1/proc"
     pivot "$1" sleep 1000' bash "$root"
@@ -118,7 +118,7 @@ END
   try ./pidfd "$inside" seal nsjoin fd:7 sh -c "$show; ls /proc/self/fd"
   [ "$status" -eq 0 ]
   [[ $output == "$(namespaces "$inside")"* ]]
-  ! grep -x 7 <<<"$output"
+  run ! grep -x 7 <<<"$output"
 
   exec 8<"/proc/$inside/ns/uts"
   try nsjoin fd:8 readlink /proc/self/ns/uts
@@ -279,8 +279,9 @@ END
   try nsenter --all -t "$inside" env
   [[ $output == *SECRET=ours* ]]
   try seal nsjoin "$inside" cat /proc/self/environ
-  [ "$(tr '\0' '\n' <<<"$output" | sed 's/=.*//' | sort)" != "" ]
+  [ -n "$output" ]
   try seal nsjoin "$inside" env
+  # shellcheck disable=SC2001 # at each line
   [ "$(sed 's/=.*//' <<<"$output" | sort)" = $'HOME\nLOGNAME\nPATH\nSHELL\nTERM\nUSER' ]
   [[ $output == *HOME=/root* && $output == *TERM=dumb* ]]
   try seal nsjoin -e "$inside" env

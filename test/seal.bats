@@ -8,7 +8,7 @@ load helper
 
 setup() {
   scratch=$BATS_TEST_TMPDIR
-  cd "$scratch"
+  cd "$scratch" || return
 }
 
 teardown() {
