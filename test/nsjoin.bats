@@ -951,3 +951,50 @@ END
     done
   done
 }
+
+@test "a time namespace is joined without a child, a PID namespace without its PID 1 is an error" {
+  container "${all[@]}"
+  try nsjoin -n time "$inside" readlink /proc/self/ns/time /proc/self/ns/time_for_children
+  [ "$status" -eq 0 ]
+  [ "${lines[0]}" = "$(readlink "/proc/$inside/ns/time")" ]
+  [ "${lines[1]}" = "${lines[0]}" ]
+  touch dead
+  unshare --pid=dead --fork true
+  try nsjoin -x ./dead touch ran
+  umount dead
+  [ "$status" -eq 125 ]
+  [[ $output == *"PID 1"* && ! -e ran ]]
+}
+
+@test "the key that interrupts a foreground job reaches PROG once, and the shell sees how it ended" {
+  container "${all[@]}"
+  cat >job <<'END'
+set -m
+seal nsjoin "$1" bash -c 'trap "echo caught; exit 3" INT; echo waits; while :; do sleep 0.1; done'
+echo "status $?"
+seal nsjoin "$1" bash -c 'echo sleeps; exec sleep 30'
+echo "status $?"
+END
+  cat >keys <<'END'
+import os, pty, sys
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp("bash", ["bash", "job", sys.argv[1]])
+seen = b""
+keys = [b"waits", b"sleeps"]
+while True:
+    try:
+        data = os.read(master, 1024)
+    except OSError:
+        break
+    seen += data
+    if keys and keys[0] in seen:
+        keys.pop(0)
+        os.write(master, b"\x03")
+print(seen.decode().replace("\r", ""))
+END
+  try timeout -k 1 30 python3 keys "$inside"
+  [ "$(grep -c caught <<<"$output")" -eq 1 ]
+  [[ $output == *"status 3"* ]]
+  [[ $output == *sleeps*"status 130"* || $output == *sleeps*"^C" ]]
+}
