@@ -332,8 +332,9 @@ race_setup() {
   export race="$here/race -n"
 }
 
-# race MODE ROUNDS VICTIM CONTROL --- SAFEMOUNT...: the control has to escape, and
-# safemount to do neither that nor always the same.
+# race MODE VICTIM CONTROL... --- SAFEMOUNT...: the control has to escape, and
+# safemount, run 4000 times against many more exchanges, to do neither that nor
+# always the same; with openat2 and without.
 race() {
   local mode=$1 victim=$2 how control=()
   shift 2
@@ -342,7 +343,7 @@ race() {
     shift
   done
   cd "$root" || return
-  TRY_SECONDS=60 try unshare --mount "$here/race" -s "$mode" 20000 one two "$victim" "${control[@]}"
+  TRY_SECONDS=100 try unshare --mount "$here/race" -s "$mode" 20000 one two "$victim" "${control[@]}"
   [[ $output == *"escaped 1 "* ]] || skip "the control did not escape here: $output"
 
   for how in '' -n; do
@@ -352,7 +353,7 @@ race() {
       mv link two
     fi
     # shellcheck disable=SC2086 # how is an option or none
-    TRY_SECONDS=120 try unshare --mount "$here/race" $how "$mode" 20000 one two "$victim" "${@:2}" 2>/dev/null
+    TRY_SECONDS=200 try unshare --mount "$here/race" $how "$mode" 4000 one two "$victim" "${@:2}" 2>/dev/null
     output=$(tail -n 1 <<<"$output")
     [ "$status" -eq 0 ]
     [[ $output =~ ^escaped\ 0\ inside\ ([0-9]+)\ refused\ ([0-9]+)\ exchanged\ ([0-9]+)$ ]]
