@@ -119,7 +119,9 @@ static int seal(int fd, const char *path, const struct statx *before) {
    * know MFD_EXEC and need not be told. */
 
   const char *last = strrchr(path, '/');
-  strncpy(name, last ? last + 1 : path, sizeof(name) - 1);
+  last = last ? last + 1 : path;
+  size_t length = strlen(last);
+  memcpy(name, last, length < sizeof(name) ? length : sizeof(name) - 1);
 
   long memfd =
       CALL(memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
