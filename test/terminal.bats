@@ -366,7 +366,7 @@ target() {
   [ "$(ldisc "$ours")" -eq 0 ]
   kill -9 "$pid"
 
-  enter "idmap -n all perl $PWD/setter"
+  enter "idmap -n all perl $PWD/setter; sleep 8061"
   wait_for eval '[ "$(ldisc "$ours")" -eq 27 ]' || skip "the direct control sets nothing"
 }
 
