@@ -2,14 +2,14 @@
 # contain -b on Debian's own kernel, where cgroups are version 2 and nothing else.
 #
 # shellcheck disable=SC2016 # what stands in single quotes is for another shell
-# shellcheck disable=SC2154 # helper.bash and vm.bash set and read them
+# shellcheck disable=SC2034,SC2154 # helper.bash and vm.bash set and read them
 
 load helper
 load vm
 
 @test "Debian boots in a container of Debian, with its controllers delegated" {
   local disk=$BATS_TEST_TMPDIR/disk tree=$BATS_TEST_TMPDIR/tree tool
-  mkdir -p -m 700 "$tree/closed/debian"
+  mkdir -p "$tree/closed/debian"
   tar -C "$tree" --numeric-owner -xpf "$(systemd_tar)"
   tar -C "$tree/closed/debian" --numeric-owner -xpf "$(systemd_tar)"
   chmod 700 "$tree/closed"
@@ -23,6 +23,8 @@ exec 2>&1
 trap '/run/vm-exit $?' EXIT
 set -e
 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo '+memory +pids' >/sys/fs/cgroup/cgroup.subtree_control
 mount -t tmpfs tmpfs /tmp
@@ -30,7 +32,10 @@ mkfifo /tmp/keys
 exec {keys}<>/tmp/keys
 contain -b -s /closed/debian <&$keys >/tmp/console 2>&1 &
 contain=$!
-until grep -q 'login: ' /tmp/console; do sleep 1; done
+until grep -q 'login: ' /tmp/console; do
+  sleep 1
+  kill -0 $contain || cat /tmp/console
+done
 until state=$(inject $contain systemctl is-system-running </dev/null); [[ $state != starting ]]; do sleep 1; done
 echo "state $state"
 echo "failed $(inject $contain systemctl --failed --no-legend </dev/null)"
@@ -50,7 +55,7 @@ END
 
   vm_modules=(virtio_pci virtio_blk ext4)
   vm_arguments=(-m 1024 -drive "file=$disk,if=virtio,format=raw")
-  vm_seconds=400
+  vm_seconds=240
   booted bookworm <<'END'
     mkdir -p /newroot
     mount -t ext4 /dev/vda /newroot

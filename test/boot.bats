@@ -43,15 +43,13 @@ ends_with() {
   [ "$status" -eq "$1" ]
 }
 
-cgroups() {
-  find /sys/fs/cgroup -depth -path '*/contain-*' -type d "$@" 2>/dev/null
-}
+left=(find /sys/fs/cgroup -depth -path '*/contain-*' -type d)
 
 teardown() {
   tail -n 20 "$console" || true
-  if pkill -KILL -x idmap || [[ -n $(cgroups) ]]; then
-    cgroups
-    wait_for eval 'cgroups -exec rmdir {} +' # or every test after this one fails too
+  if pkill -KILL -x idmap || [[ -n $("${left[@]}") ]]; then
+    "${left[@]}"
+    wait_for "${left[@]}" -exec rmdir {} + # or every test after this one fails too
     return 1
   fi
 }

@@ -1,0 +1,224 @@
+#!/usr/bin/env bats
+# contain: its options, and what must hold against the container's own root.
+#
+# shellcheck disable=SC2016 # what stands in single quotes is for another shell
+# shellcheck disable=SC2030,SC2031 # each test has variables of its own
+
+load helper
+
+setup() {
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+  root=$BATS_TEST_TMPDIR/root
+  small_root "$root"
+  closed=$BATS_TEST_TMPDIR/closed
+  mkdir -m 700 "$closed"
+  small_root "$closed/tree"
+  chroot "$root" /bin/busybox --install -s /bin
+  make_user alice 300000:65536
+}
+
+teardown() {
+  # nothing of it is left
+  run findmnt -no TARGET
+  [[ $output != *"$BATS_TEST_TMPDIR"* ]]
+  run pgrep -x 'idmap|safemount|pivot'
+  [ "$status" -eq 1 ]
+}
+
+# in_box [OPTION]... [-- CMD]: contain on the small root, without a terminal.
+in_box() {
+  try contain "$@" </dev/null
+}
+
+@test "-H names the host, -n shares its network, -i runs inside before the pivot" {
+  in_box -H box "$root" cat /proc/sys/kernel/hostname
+  [ "$output" = box ]
+  in_box -n "$root" readlink /proc/self/ns/net
+  [ "$output" = "$(readlink /proc/self/ns/net)" ]
+  in_box "$root" readlink /proc/self/ns/net
+  [ "$output" != "$(readlink /proc/self/ns/net)" ]
+  in_box -i 'ls -d /usr/share/common-licenses; echo $$' "$root" echo after
+  [ "$output" = $'/usr/share/common-licenses\n1\nafter' ]
+  in_box -i 'exit 3' "$root" echo ran
+  [ "$status" -eq 3 ]
+  [[ $output != *ran* ]]
+  in_box -i false "$root" echo ran
+  [ "$status" -eq 125 ]
+  [[ $output != *ran* ]]
+}
+
+@test "-o runs outside before CMD with its PID, -O after it with its status" {
+  in_box -o 'readlink /proc/$PID/ns/pid; echo before' -O 'echo after $STATUS' "$root" \
+    sh -c 'readlink /proc/self/ns/pid; exit 4'
+  [ "$status" -eq 4 ]
+  [ "${lines[0]}" = "${lines[2]}" ]
+  [ "${lines[1]}" = before ]
+  [ "${lines[3]}" = "after 4" ]
+  in_box -o false "$root" echo ran
+  [ "$status" -eq 125 ]
+  [[ $output != *ran* ]]
+}
+
+@test "-f mounts what its table says, after the container's own" {
+  mkdir "$BATS_TEST_TMPDIR/shared" "$root/mnt"
+  echo shared >"$BATS_TEST_TMPDIR/shared/file"
+  printf '%s /mnt none bind,ro\ntmpfs /tmp tmpfs size=1m' "$BATS_TEST_TMPDIR/shared" >"$BATS_TEST_TMPDIR/table"
+  in_box -f "$BATS_TEST_TMPDIR/table" "$root" sh -c 'cat /mnt/file; touch /mnt/x; df -k /tmp | tail -n 1'
+  [ "${lines[0]}" = shared ]
+  [[ ${lines[1]} == *"Read-only file system" ]]
+  [[ ${lines[2]} == *" 1024 "* ]]
+  echo 'bad' >"$BATS_TEST_TMPDIR/table"
+  in_box -f "$BATS_TEST_TMPDIR/table" "$root" echo ran
+  [ "$status" -eq 125 ]
+  [[ $output != *ran* ]]
+}
+
+@test "CMD's environment is its own, whatever the caller's was" {
+  SECRET=key LD_PRELOAD='' try env 'a.b=c' "BASH_FUNC_f%%=() { :
+}" contain "$root" env </dev/null
+  [ "$status" -eq 0 ]
+  run sort <<<"$output"
+  [[ $output == $'HOME=/root\nLOGNAME=root\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'*$'\nUSER=root\ncontainer=contain' ]]
+  [[ $output != *key* && $output != *a.b* && $output != *BASH* ]]
+}
+
+@test "descriptors, keys and groups of the caller stay outside" {
+  exec {secret}</etc
+  in_box / sh -c 'ls /proc/self/fd; id -G; keyctl show @s 2>&1 | tail -n +2'
+  exec {secret}<&-
+  [[ $output != *"$secret"* ]]
+  [ "${lines[0]} ${lines[1]} ${lines[2]} ${lines[3]}" = "0 1 2 3" ]
+  [ "${lines[4]}" = 0 ]
+}
+
+# A device in a tree that somebody unpacked is the host's: a disk would be its disk.
+@test "a device node in DIR is no device to a container of root's" {
+  mknod -m 666 "$root/tmp/zero" c 1 5
+  try chroot "$root" sh -c 'head -c 3 /tmp/zero | wc -c'
+  [ "$output" = 3 ]
+  in_box "$root" sh -c 'head -c 3 /tmp/zero | wc -c'
+  [[ $output == *"Permission denied"* ]]
+  in_box "$root" sh -c 'mount -o remount,bind,dev / && head -c 3 /tmp/zero | wc -c; umount /; true'
+  [[ $output != *3* ]]
+  in_box / sh -c "mount -o remount,bind,dev / && head -c 3 $root/tmp/zero | wc -c; true"
+  [[ $output != *3* ]]
+}
+
+@test "-r is read-only, to the container's root too, as root and as a user" {
+  chown -hR alice: "$root"
+  for user in '' alice; do
+    for dir in "$root" /; do
+      # shellcheck disable=SC2086 # no word, or two
+      try ${user:+as_user $user} contain -r "$dir" sh -c '
+        touch /tmp/x && echo wrote
+        mount -o remount,bind,rw / && touch /tmp/x && echo remounted
+        umount -l / && touch /tmp/x && echo uncovered
+        touch /dev/shm/x && echo shm' </dev/null
+      [ "${lines[-1]}" = shm ]
+      [[ $output != *wrote* && $output != *remounted* && $output != *uncovered* ]]
+    done
+  done
+}
+
+# CVE-2025-64507
+@test "-s shifts a tree below a closed directory, and refuses one that others reach" {
+  cp /usr/bin/id "$closed/tree/bin/id_of_host"
+  in_box -s "$closed/tree" sh -c 'cp /bin/id_of_host /tmp/b; chmod 4755 /tmp/b; id -u'
+  [ "$output" = 0 ]
+  [ "$(stat -c %u:%a "$closed/tree/tmp/b")" = 0:4755 ]
+  # the attack: root's own setuid file, made by no root of this host
+  try as_user alice "$closed/tree/tmp/b" -u
+  [ "$status" -ne 0 ]
+  chmod 755 "$closed"
+  try as_user alice "$closed/tree/tmp/b" -u
+  [ "$output" = 0 ]
+
+  in_box -s "$closed/tree" echo ran
+  [ "$status" -eq 125 ]
+  [[ $output == *"closed to other users"* ]]
+  # DIR's own mode is the container's to change
+  chmod 700 "$closed/tree"
+  in_box -s "$closed/tree" echo ran
+  [ "$status" -eq 125 ]
+  try as_user alice contain -s / echo ran </dev/null
+  [ "$status" -eq 125 ]
+}
+
+@test "the host's processes are not under the container's /proc, for a container of root's" {
+  in_box / sh -c 'umount /proc; cat /proc/self/mountinfo >/dev/null; cd /proc; cat [0-9]*/comm' 3>&-
+  [[ $output != *bats* && $output != *prove* ]]
+  # the control: with the host's proc in its place
+  try unshare --pid --fork --mount sh -c 'cat /proc/[0-9]*/comm'
+  [[ $output == *bats* || $output == *prove* ]]
+}
+
+@test "DIR may have any name, and lie anywhere" {
+  local dir
+  for dir in "$BATS_TEST_TMPDIR/a b" "$BATS_TEST_TMPDIR/-x" "$BATS_TEST_TMPDIR/"$'new\nline' \
+    "$BATS_TEST_TMPDIR/back\\slash" "$BATS_TEST_TMPDIR/x (deleted)" "$BATS_TEST_TMPDIR/a=b"; do
+    mv "$root" "$dir"
+    in_box -H x "$dir" echo ok
+    [ "$output" = ok ]
+    root=$dir
+  done
+  cd "$BATS_TEST_TMPDIR"
+  mv "$root" ./-
+  in_box -H x - echo ok
+  [ "$output" = ok ]
+  in_box -H x ./- echo ok
+  [ "$output" = ok ]
+  ln -s ./- link
+  in_box link cat /proc/sys/kernel/hostname
+  [ "$output" = - ]
+  root=$BATS_TEST_TMPDIR/-
+}
+
+@test "wrong usage is 64" {
+  in_box
+  [ "$status" -eq 64 ]
+  in_box -Z "$root"
+  [ "$status" -eq 64 ]
+  in_box -H
+  [ "$status" -eq 64 ]
+  for script in inject isolate; do
+    try "$script"
+    [ "$status" -eq 64 ]
+    try "$script" -Z x
+    [ "$status" -eq 64 ]
+  done
+  try pseudo -Z
+  [ "$status" -eq 64 ]
+  for script in contain inject isolate pseudo; do
+    try "$script" --help
+    [ "$status" -eq 0 ]
+    [[ $output == "usage: $script "* ]]
+  done
+}
+
+@test "a veth pair, made by -o, connects the container to the host and goes with it" {
+  ip link show dev lo >/dev/null
+  in_box -H boxy -o 'ip link add ve-boxy type veth peer name host0 netns "$PID" &&
+      ip addr add 10.77.0.1/24 dev ve-boxy && ip link set ve-boxy up' / sh -c '
+    ip addr add 10.77.0.2/24 dev host0 && ip link set host0 up
+    ping -c 1 -w 10 10.77.0.1 >/dev/null && echo reached'
+  [ "${lines[-1]}" = reached ]
+  run ip link show dev ve-boxy
+  [ "$status" -ne 0 ]
+}
+
+@test "fifty containers at once, and two hundred one after another, leave nothing" {
+  local i pids=() status=0
+  before=$(cat /proc/self/mountinfo)
+  for ((i = 0; i < 50; i++)); do
+    contain "$root" sh -c 'exit 5' </dev/null 3>&- &
+    pids+=($!)
+  done
+  for i in "${pids[@]}"; do
+    wait "$i" || status=$((status + $?))
+  done
+  [ "$status" -eq 250 ]
+  for ((i = 0; i < 200; i++)); do
+    contain "$root" true </dev/null
+  done
+  [ "$before" = "$(cat /proc/self/mountinfo)" ]
+}
