@@ -61,6 +61,15 @@ static inline int open_hierarchy(char *controllers) {
   return top;
 }
 
+static inline void write_file(int dir, const char *path, const char *text) {
+  long length = strlen(text);
+  int fd = CALL(openat, dir, path, O_WRONLY | O_CLOEXEC);
+
+  if (fd < 0 || CALL(write, fd, text, length) != length) {
+    err(FAILED, "write %s to %s", text, path);
+  }
+}
+
 static inline bool has_line(const char *text, const char *line) {
   size_t length = strlen(line);
   const char *end;
@@ -97,12 +106,7 @@ static inline void join_cgroups(int proc, const struct target *target) {
     }
     int top = open_hierarchy(fields[1]);
     stpcpy(stpcpy(stpcpy(path, "."), fields[2]), "/cgroup.procs");
-    fd = CALL(openat, top, path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || CALL(write, fd, "0", 1) != 1) {
-      err(FAILED, "write cgroup %s%s", fields[1], path + 1);
-    }
-    close_fd(fd);
-    close_fd(top);
+    write_file(top, path, "0");
   }
 }
 
@@ -142,10 +146,7 @@ static inline void join_label(int proc, const struct target *target) {
   }
   strcat(request, label);
 
-  int fd = CALL(openat, proc, "self/attr/exec", O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || CALL(write, fd, &request[0], strlen(request)) < 0) {
-    err(FAILED, "write %s to attr/exec", request);
-  }
+  write_file(proc, "self/attr/exec", request);
 }
 
 struct limits {

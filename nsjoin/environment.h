@@ -9,6 +9,7 @@
 #define ENVIRONMENT_H
 
 #include "../idmap/fields.h"
+#include "../pivot/place.h"
 #include <linux/openat2.h>
 #include <stdlib.h>
 
@@ -50,7 +51,7 @@ static inline void wipe_environment(void) {
 static inline void read_environment(int dir) {
   size_t length = 0, count = 0;
   long n;
-  int fd = CALL(openat, dir, "environ", O_RDONLY | O_CLOEXEC);
+  int fd = open_file(dir, "environ");
 
   if (fd < 0) {
     err(FAILED, "open environ of the target");

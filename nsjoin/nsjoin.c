@@ -138,13 +138,8 @@ static void look_at_mounts(struct entry *entry) {
    * moved on and came back, then what is joined has that root. */
 
   if (target->pid) {
-    entry->root =
-        CALL(openat, target->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    entry->cwd =
-        CALL(openat, target->dir, "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (entry->root < 0 || entry->cwd < 0) {
-      err(FAILED, "open root or cwd of process %ld", (long)target->pid);
-    }
+    entry->root = open_below(target->dir, "root");
+    entry->cwd = open_below(target->dir, "cwd");
   }
   if (!(parts->types & CLONE_NEWNS)) {
     return;

@@ -64,15 +64,20 @@ static inline unsigned long pid_of(int proc, int pidfd) {
   return number(text, INT_MAX, &pid) ? pid : 0;
 }
 
+/* NAME below DIR, a directory or what leads to one. */
+static inline int open_below(int dir, const char *name) {
+  int fd = CALL(openat, dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+  if (fd < 0) {
+    err(FAILED, "open %s in /proc", name);
+  }
+  return fd;
+}
+
 static inline int open_process(int proc, unsigned long pid) {
   char path[48];
-  int dir = CALL(openat, proc, put_path(path, "", pid, ""),
-                 O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-  if (dir < 0) {
-    err(FAILED, "open /proc/%ld", (long)pid);
-  }
-  return dir;
+  return open_below(proc, put_path(path, "", pid, ""));
 }
 
 /* The process that PID is now. Its directory is opened while the process of the
@@ -115,10 +120,14 @@ static inline unsigned long inode_of(int dir, const char *path) {
   struct statx st;
 
   if (CALL(statx, dir, path, AT_EMPTY_PATH, STATX_INO, &st) < 0) {
-    if (errno != ENOENT && errno != ESRCH) {
-      err(FAILED, "statx %s", path);
+    if (errno == ENOENT || errno == ESRCH) {
+      return 0;
     }
-    return 0;
+    warn("statx %s", path);
+    if (errno == EACCES) {
+      warnx("hint: a process shows it to who may trace it");
+    }
+    _exit(FAILED);
   }
   return st.stx_ino;
 }
@@ -131,9 +140,8 @@ static inline void find_waited(int proc, struct target *target) {
   char path[48], text[256] = "", again[sizeof(text)] = "";
   unsigned long child = 0, next;
   const char *end = text;
-  int children = CALL(openat, target->dir,
-                      put_path(path, "task/", target->pid, "/children"),
-                      O_RDONLY | O_CLOEXEC);
+  int children =
+      open_file(target->dir, put_path(path, "task/", target->pid, "/children"));
 
   if (children < 0 || CALL(read, children, &text, sizeof(text) - 1) <= 0) {
     return;

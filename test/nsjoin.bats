@@ -930,7 +930,7 @@ END
   container "${all[@]}"
   local call error expected
   expected=$(namespaces "$inside"; echo 0)
-  try strace -f -qq -o calls seal nsjoin "$inside" true
+  try strace -f -qq -o calls seal nsjoin "$waiter" true
   local calls
   calls=$(grep -oE '^[0-9]+ +[a-z_0-9]+\(' calls | grep -oE '[a-z_0-9]+\(' | tr -d '(' | sort -u |
     grep -vxE 'execve|exit_group|arch_prctl|set_tid_address|brk|mmap|munmap|mprotect|prlimit64|access|newfstatat|rseq|set_robust_list|write|getrandom')
@@ -938,7 +938,7 @@ END
     for error in ENOSYS EPERM ENOMEM; do
       # Only nsjoin's own calls: PROG is static and told apart by its output.
       run timeout -k 1 10 strace -f -qq -o /dev/null -e "inject=$call:error=$error" \
-        nsjoin -x "$inside" /bin/busybox sh -c "for n in cgroup ipc mnt net pid time user uts; do busybox readlink /proc/self/ns/\$n; done; busybox id -u"
+        nsjoin -x "$waiter" /bin/busybox sh -c "for n in cgroup ipc mnt net pid time user uts; do busybox readlink /proc/self/ns/\$n; done; busybox id -u"
       if [ "$status" -eq 0 ] && [ -n "$output" ]; then
         [ "$output" = "$expected" ] || [[ $call =~ ^(getpid|wait|readlink) ]] || fail "$call $error: $output"
       fi
