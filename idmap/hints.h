@@ -121,13 +121,14 @@ static inline void explain_map(int error, const struct map *map, bool gids) {
   }
 }
 
-/* After the program at PATH, newuidmap(1) or newgidmap(1), failed. */
-static inline void explain_helper(const char *path) {
+/* After the program at PATH, newuidmap(1) or newgidmap(1), failed. False if it
+ * is not there. */
+static inline bool explain_helper(const char *path) {
   struct statx st;
   struct statfs fs;
 
   if (CALL(statx, AT_FDCWD, path, 0, STATX_BASIC_STATS, &st) < 0) {
-    return;
+    return false;
   }
   if (CALL(prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
     warnx("hint: no_new_privs is set, so no program is setuid");
@@ -139,6 +140,7 @@ static inline void explain_helper(const char *path) {
   if (CALL(statfs, path, &fs) == 0 && fs.f_flags & ST_NOSUID) {
     warnx("hint: %s is on a nosuid mount", path);
   }
+  return true;
 }
 
 #endif

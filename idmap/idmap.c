@@ -197,8 +197,7 @@ static int start_helper(bool gids, int pid, const struct map *map,
 static void finish_helper(bool gids, int pid) {
   if (pid && !has_ended_well(pid)) {
     warnx("%s failed", helpers[0][gids] + 9);
-    for (int i = 0; i < 3; i++) {
-      explain_helper(helpers[i][gids]);
+    for (int i = 0; i < 3 && !explain_helper(helpers[i][gids]); i++) {
     }
     _exit(FAILED);
   }

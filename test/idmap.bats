@@ -1,6 +1,9 @@
 #!/usr/bin/env bats
 # idmap: whose ids, which namespaces, and what becomes of PROG.
-# shellcheck disable=SC2016,SC2317 # scripts of a shell inside; exported functions
+# shellcheck disable=SC2016,SC2154 # scripts of a shell inside; helper.bash sets it
+# shellcheck disable=SC2030,SC2031 # each test is a subshell, as it should be
+# shellcheck disable=SC2054,SC2258 # commas belong to maps and lists
+# shellcheck disable=SC2010,SC2012 # no names but numbers in /proc/PID/fd
 
 load helper
 
@@ -134,7 +137,7 @@ makes_nothing() {
 # delegates LINES MAP...: with LINES as /etc/subuid and /etc/subgid, user chris
 # (4711:4711) is given this map of both.
 delegates() {
-  printf "$1" | tee /etc/subuid >/etc/subgid
+  printf '%b' "$1" | tee /etc/subuid >/etc/subgid
   try as_user chris idmap -p
   [ "$status" -eq 0 ]
   local both
@@ -485,7 +488,10 @@ with_bin() {
       mount -t tmpfs inner "$1/point"; echo >"$1/gone"
       read -r < "$1/go"; grep -c "outer" /proc/self/mountinfo' bash "$1" &
     read -r <"$1/gone"
-    ! grep inner /proc/self/mountinfo || exit 1
+    if grep inner /proc/self/mountinfo; then
+      kill "$!"
+      exit 1
+    fi
     mount -t tmpfs outer "$1/other"
     echo >"$1/go"
     wait $!
@@ -709,6 +715,17 @@ ended() {
   wait "$pid"
 }
 
+@test "PID 1 in six hundred groups, whose status is long, is ended all the same" {
+  mkfifo "$here/go"
+  setpriv --groups "$(seq -s , 4000000000 4000000600)" \
+    idmap -K -n pid sh -c 'echo >"$1"; exec sleep 7006' sh "$here/go" 3>&- &
+  pid=$!
+  timeout 20 cat "$here/go"
+  kill "$pid"
+  ended
+  [ "$status" -eq 143 ]
+}
+
 @test "a signal reaches the handler of a PID 1 that has one, real-time signals too" {
   for signal in TERM HUP INT USR1 WINCH RTMIN+3 RTMAX; do
     started "trap 'exit 42' $(kill -l "$signal")"'; echo >"$1"; while :; do sleep 0.05; done' -n pid
@@ -902,6 +919,12 @@ own_calls() {
     # clone: once for each helper.
     [ -z "$(grep -vE '^(read|close|clone)\(' <<<"$calls" | sed 's/ *=.*//' | sort | uniq -d)" ] || fail "$user: $calls"
   done
+}
+
+@test "what fuzzing found, and began with, is still taken well" {
+  [ -n "$(command -v clang)" ] || skip 'there is no clang'
+  TRY_SECONDS=120 try make -C "$top" fuzz T='test/fuzz-map.c test/fuzz-subid.c' RUNS=1
+  [ "$status" -eq 0 ]
 }
 
 @test "it fits its size" {
