@@ -18,6 +18,7 @@ _nsteps_files() {
 # Offers words, several of which are joined with commas.
 _nsteps_list() {
   local before=''
+  compopt -o nospace 2>/dev/null
   if [[ $cur == *,* ]]; then
     before=${cur%,*},
   fi
