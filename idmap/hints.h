@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 static const struct {
   char name[8];
