@@ -97,7 +97,7 @@ killed_at_each() {
 [ $$ -eq 1 ] && [ "$(id -u)" -eq 0 ] && grep -q 1879048192 /proc/self/uid_map &&
   [ "$(uname -n)" = box ] && ip link show lo | grep -q UP && echo whole
 END
-  chmod 755 "$here/prog" "$here" "${here%/*}" "${here%/*/*}" "${here%/*/*/*}"
+  chmod 755 "$here/prog" "$here" "${here%/*}" "${here%/*/*}"
   strace -f -qq -o "$here/both" -- idmap -n all -H box "$here/prog"
   child=$(awk '/CLONE_NEWUSER/ {print $NF; exit}' "$here/both")
   [ "$child" -gt 1 ]
