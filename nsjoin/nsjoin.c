@@ -298,6 +298,7 @@ static void make_terminal(struct entry *entry) {
  * inside can see makes the entry, and leaves behind a child there that is a
  * child of ours too: we stay outside, whatever they do. */
 static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
+  const uint64_t sigchld = 1UL << (SIGCHLD - 1);
   siginfo_t end;
   int alive[2];
   struct signals before = hold_signals();
@@ -335,6 +336,12 @@ static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
     }
     *pid = born;
     _exit(0);
+  }
+
+  /* Its SIGCHLD is taken, so that it is not mistaken for one of PROG. */
+
+  if (helper > 0) {
+    CALL(rt_sigtimedwait, &sigchld, NULL, NULL, SET_SIZE);
   }
   if (helper < 0 || CALL(waitid, P_PID, helper, &end, WEXITED, NULL) < 0) {
     err(FAILED, helper < 0 ? "clone" : "waitid");
