@@ -102,9 +102,13 @@ static unsigned long choose_id(const struct map *map,
 
 /* --- Outside ------------------------------------------------------------- */
 
+/* After a call that a policy may refuse to a user, though he has all rights in
+ * the namespace. */
 _Noreturn static void fail(const char *call) {
   warn("%s", call);
-  explain_policy(errno);
+  if (getauxval(AT_EUID) != 0) {
+    explain_policy(errno);
+  }
   _exit(FAILED);
 }
 

@@ -848,6 +848,25 @@ END
   done
 }
 
+@test "a policy that refuses a later call is named to a user, whom it binds, and not to root" {
+  make_user alice
+  for user in alice root; do
+    alone "$user" <<'END'
+      mount -t tmpfs tmpfs /proc/sys/kernel
+      echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns
+      chmod 755 /proc/sys/kernel
+      exec setpriv --reuid="$1" --regid="$1" --init-groups --inh-caps=-all \
+        strace -f -qq -o /dev/null -e inject=mount:error=EACCES idmap -n mnt -u root -g root true
+END
+    [ "$status" -eq 125 ]
+    if [ "$user" = alice ]; then
+      [[ $output == *'hint: /proc/sys/kernel/apparmor_restrict_unprivileged_userns is 1'* ]]
+    else
+      [[ $output == *'Permission denied'* && $output != *hint* ]]
+    fi
+  done
+}
+
 @test "a chroot is named as the cause, a mount over / too" {
   small_root "$here/root"
   cp "$top/idmap/idmap" "$here/root/bin"
