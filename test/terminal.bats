@@ -329,7 +329,10 @@ target() {
   [ "$status" -eq 0 ]
   [[ $output == *'last words'* ]]
 
-  try timeout 20 idmap -t sh -c '(trap "" HUP; echo >go; exec yes) 3>&- & read x <go; echo last words' </dev/null
+  # One that writes faster than what we show is read.
+  echo '(trap "" HUP; yes "$(seq 100)" & echo >go) 3>&- & read x <go; sleep 0.1; echo last words' >noise
+  echo 'while (sysread STDIN, $bytes, 4096) { print $bytes; select undef, undef, undef, 0.01 }' >slow
+  try bash -c 'timeout 20 idmap -t sh noise </dev/null | perl slow; exit "${PIPESTATUS[0]}"'
   pkill -x yes || true
   [ "$status" -eq 0 ]
   [[ $output == *'last words'* ]]
