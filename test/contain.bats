@@ -294,7 +294,7 @@ END
 
 @test "contain forks at most twice from bash, and execs once a step" {
   local log=$BATS_TEST_TMPDIR/log
-  strace -f -qq -o "$log" -e trace=clone,clone3,fork,vfork,execve,execveat -- contain / true </dev/null 3>&-
+  strace -f -qq -s 200 -o "$log" -e trace=clone,clone3,fork,vfork,execve,execveat -- contain / true </dev/null 3>&-
   bash_pid=$(sed -n '1s/ .*//p' "$log")
   # until it becomes idmap
   [ "$(sed -n "/\"[^\"]*idmap\", \"-n\"/q; /^$bash_pid .*\(clone\|fork\).*SIGCHLD/p" "$log" | wc -l)" -le 2 ]
