@@ -41,7 +41,7 @@ struct entry {
 static void parse(int argc, char **argv, struct entry *entry, char ***operands,
                   const char **files) {
   char *value = NULL;
-  unsigned long id;
+  unsigned long id, last;
   int letter, count = 0;
 
   argv = begin(argc, argv);
@@ -59,6 +59,9 @@ static void parse(int argc, char **argv, struct entry *entry, char ***operands,
       files[count++] = value;
     } else if (letter == 'k') {
       entry->keep = value;
+      for (const char *rest = value; rest;) {
+        rest = range(rest, &id, &last);
+      }
     } else if (letter == 'n') {
       entry->types = types_of(value);
     } else if (letter == 't') {

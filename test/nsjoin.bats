@@ -267,6 +267,12 @@ END
   try seal nsjoin -k 3,9-10 "$inside" readlink /proc/self/fd/9
   [ "$output" = / ]
   exec 9<&-
+  for list in '' x 3- '3,' 5-3 -1; do
+    try seal nsjoin -k "$list" "$inside" touch ran
+    [ "$status" -eq 64 ]
+    try nsjoin -k "$list" "/proc/$inside/ns/uts" touch ran
+    [ "$status" -eq 64 ]
+  done
   try bash -c 'seal nsjoin "$1" touch ran </' bash "$inside"
   [ "$status" -eq 125 ]
   [ ! -e ran ]
