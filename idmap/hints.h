@@ -80,7 +80,9 @@ static inline void explain_namespaces(int error, int flags) {
 
   if (error == EPERM || error == EACCES) {
     bool user = flags & CLONE_NEWUSER;
-    if (lacks(CAP_SYS_ADMIN, user ? NULL : "CAP_SYS_ADMIN") && user) {
+    bool bound = lacks(CAP_SYS_ADMIN, user ? NULL : "CAP_SYS_ADMIN") ||
+                 getauxval(AT_EUID) != 0;
+    if (user && bound) {
       explain_policy(error);
     }
     if (user && is_chroot()) {

@@ -213,7 +213,6 @@ static void finish_map(int dir, const char *name, const struct map *meant,
                        bool helped, bool gids) {
   struct line text;
   struct map map;
-
   int fd;
 
   if (helped) {
@@ -513,7 +512,7 @@ static void enter(struct plan *plan, int proc) {
     flags &= ~CLONE_NEWUSER;
   }
   if (flags && CALL(unshare, flags) < 0) {
-    fail_namespaces("unshare", flags);
+    fail_namespaces("unshare", plan->namespaces);
   }
   if (own) {
     write_maps(plan, 0, open_in(proc, "self"), NULL);

@@ -849,14 +849,15 @@ END
 }
 
 @test "a policy that refuses a later call is named to a user, whom it binds, and not to root" {
-  make_user alice
-  for user in alice root; do
+  make_user alice 100000:10
+  export call maps
+  for row in 'alice mount -u root' 'alice unshare -u root,sub' 'root mount -u root' 'root unshare -u all'; do
+    read -r user call maps <<<"$row"
     alone "$user" <<'END'
       mount -t tmpfs tmpfs /proc/sys/kernel
       echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns
       chmod 755 /proc/sys/kernel
-      exec setpriv --reuid="$1" --regid="$1" --init-groups --inh-caps=-all \
-        strace -f -qq -o /dev/null -e inject=mount:error=EACCES idmap -n mnt -u root -g root true
+      exec strace -f -qq -u "$1" -o /dev/null -e "inject=$call:error=EACCES" idmap -n mnt $maps -g root true
 END
     [ "$status" -eq 125 ]
     if [ "$user" = alice ]; then
