@@ -113,25 +113,35 @@ static inline bool is_stop(int signal) {
   return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
 }
 
+/* Reads the file NAME of CHILD's /proc/PID, or as much as there is room for. */
+static inline void read_of(const struct child *child, const char *name,
+                           char *text, size_t size) {
+  long fd = CALL(openat, child->dir, name, O_RDONLY | O_CLOEXEC);
+  long n = CALL(read, fd, (void *)text, size - 1);
+
+  close_fd(fd);
+  text[n < 0 ? 0 : n] = '\0';
+}
+
 /* PID 1 gets no signal that it has no handler for: not from inside, and from
  * outside only SIGKILL and SIGSTOP. pid_namespaces(7). One that it blocks, it
- * will ask for; one that it ignores, it means to. And who has nobody to be
- * continued by is not stopped from a terminal: setpgid(2), orphaned. */
+ * will ask for; one that it ignores, it means to. While it asks, as tini does,
+ * in sigtimedwait(2), what it asks for does not show as blocked. And who has
+ * nobody to be continued by is not stopped from a terminal: setpgid(2). */
 static inline bool would_not_get(const struct child *child, int signal) {
   static char status[1 << 16]; /* its "Groups:" may be long */
-  long fd = child->is_init || (child->leads && is_stop(signal))
-                ? CALL(openat, child->dir, "status", O_RDONLY | O_CLOEXEC)
-                : -1;
+  char call[24];
+  unsigned long number;
 
-  if (fd < 0) {
+  if (!child->is_init && !(child->leads && is_stop(signal))) {
     return false;
   }
-  long n = CALL(read, fd, &status, sizeof(status) - 1);
-  close_fd(fd);
-  status[n < 0 ? 0 : n] = '\0';
+  read_of(child, "status", status, sizeof(status));
+  read_of(child, "syscall", call, sizeof(call));
   return !status_has(status, "SigBlk:\t", signal) &&
          !status_has(status, "SigIgn:\t", signal) &&
-         !status_has(status, "SigCgt:\t", signal);
+         !status_has(status, "SigCgt:\t", signal) &&
+         !(digits(call, ULONG_MAX, &number) && number == SYS_rt_sigtimedwait);
 }
 
 /* Sends on to CHILD what was sent to us. */

@@ -206,6 +206,15 @@ in_box() {
   [ "$status" -ne 0 ]
 }
 
+@test "a signal reaches an init that asks for it instead of having a handler" {
+  local status=0
+  contain / tini -- sh -c 'trap "exit 9" TERM; echo up >/dev/shm/up; sleep 1000 & wait' </dev/null 3>&- &
+  wait_for inject "$!" test -e /dev/shm/up
+  kill -TERM "$!"
+  wait "$!" || status=$?
+  [ "$status" -eq 9 ]
+}
+
 @test "fifty containers at once, and two hundred one after another, leave nothing" {
   local i pids=() status=0
   before=$(cat /proc/self/mountinfo)
