@@ -388,8 +388,12 @@ static inline bool heed(struct terminal *terminal, struct child *child,
 static inline siginfo_t relay(struct terminal *terminal, struct child *child,
                               int signals) {
   struct flow typed = {0}, shown = {0};
-  siginfo_t end = {0};
+  siginfo_t end;
   long rest = IN_FLIGHT;
+
+  /* It may have ended already, and the SIGCHLD been one with another's. */
+
+  has_ended(child, &end);
 
   for (;;) {
 
