@@ -66,8 +66,8 @@ END
     exec pivot -f /newroot /test
 END
   [ "$status" -eq 0 ]
-  [[ $output == *$'\nstate running\nfailed \n'* ]]
+  [[ $output == *$'state running\nfailed \n'* ]]
   [[ $output =~ controllers\ .*memory\ pids ]]
   [[ $output =~ tasks\ [0-9]+ ]]
-  [[ $output == *$'\nowner 1879048192\nstatus 130\nleft \n'* || $output == *$'\nowner 1879048192\nstatus 130\nleft '* ]]
+  [[ $output == *$'\nowner 1879048192\nstatus 130\nleft ' ]]
 }
