@@ -426,7 +426,9 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
       }
       continue;
     }
-    if (fds[1].revents && fill(&typed, terminal->in) >= 0) {
+    /* A pager may have set itself up while we waited. */
+
+    if (fds[1].revents && take(terminal) && fill(&typed, terminal->in) >= 0) {
       if (!typed.length && (terminal->ours < 0 || fds[1].revents & POLLHUP)) {
         terminal->in = -1;
       }
