@@ -407,13 +407,24 @@ static int open_number(int proc, int pid) {
   return open_in(proc, path.text);
 }
 
-/* root's own groups are no ids of the map, and yet would open files. What a
- * user is in stays in force, for better or worse: he may not drop it, and
- * neither may the root of a namespace where that is denied. */
+static gid_t groups[65536]; /* root's own, in case that they are dropped */
+static long group_count;
+
+/* Those of root's groups that are no ids of the map would open files all the
+ * same. What a user is in stays in force, for better or worse: he may not drop
+ * it, and neither may the root of a namespace where that is denied. */
 static void drop_groups(const struct plan *plan, int proc) {
   char state[5] = "";
 
-  if (!plan->user || plan->users.uid != 0 || CALL(setgroups, 0, NULL) == 0) {
+  if (!plan->user || plan->users.uid != 0) {
+    return;
+  }
+  group_count = CALL(getgroups, 65536, &groups);
+  bool foreign = group_count < 0;
+  for (long i = 0; i < group_count; i++) {
+    foreign |= inside_of(&plan->gids, groups[i]) < 0;
+  }
+  if (!foreign || CALL(setgroups, 0, NULL) == 0) {
     return;
   }
   int error = errno;
@@ -561,12 +572,10 @@ static void give_terminal(const struct plan *plan) {
 
 /* PROG is a child, as PID 1 of its namespace has to be. */
 static void enter_and_wait(struct plan *plan, int proc, char **argv) {
-  static gid_t groups[65536];
   struct signals signals = hold_signals();
   int flags = (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) |
               CLONE_PIDFD | SIGCHLD;
   int ends[2], pidfd;
-  long count = CALL(getgroups, 65536, &groups);
 
   make_pipe(ends);
   if (plan->has_terminal) {
@@ -595,7 +604,7 @@ static void enter_and_wait(struct plan *plan, int proc, char **argv) {
 
   close_fd(ends[0]);
   if (plan->user && plan->users.uid == 0) {
-    CALL(setgroups, count, &groups);
+    CALL(setgroups, group_count, &groups);
   }
   int pid = number_of(proc, pidfd);
   child.dir = open_number(proc, pid);
