@@ -13,8 +13,8 @@
 #include "../pivot/step.h"
 #include <linux/magic.h>
 #include <linux/memfd.h>
-#include <linux/stat.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #undef prlimit64 /* musl's, a name for prlimit(2) */
