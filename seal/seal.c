@@ -13,6 +13,7 @@
 #include "../pivot/step.h"
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <linux/stat.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
