@@ -146,10 +146,10 @@ in_box() {
 
 @test "the host's processes are not under the container's /proc, for a container of root's" {
   in_box / sh -c 'umount /proc; cat /proc/self/mountinfo >/dev/null; cd /proc; cat [0-9]*/comm' 3>&-
-  [[ $output != *bats* && $output != *prove* ]]
+  [ "$output" = sh ]
   # the control: with the host's proc in its place
   try unshare --pid --fork --mount sh -c 'cat /proc/[0-9]*/comm'
-  [[ $output == *bats* || $output == *prove* ]]
+  [[ $output == *timeout* ]]
 }
 
 @test "DIR may have any name, and lie anywhere" {

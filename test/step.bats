@@ -211,3 +211,27 @@ step() {
       sed 's/ .*//' | diff - "$shown"
   done
 }
+
+@test "no tool opens a file that its step does not need" {
+  local tool opened log=$BATS_TEST_TMPDIR/log
+  for tool in "${tools[@]}"; do
+    case $tool in
+      pivot) set -- / /bin/true ;;
+      seal) set -- /bin/true ;;
+      nsjoin) set -- "$BATS_TEST_TMPDIR/net" /bin/true ;;
+      idmap) set -- -n mnt,uts -H x -u all -g all /bin/true ;;
+      safemount) set -- -o bind "$BATS_TEST_TMPDIR/source" "$BATS_TEST_TMPDIR/target" /bin/true ;;
+    esac
+    unshare --mount strace -f -qq -e trace=open,openat,openat2,open_tree,creat -o "$log" -- "$tool" "$@"
+    # until /bin/true, which has a loader
+    opened=$(sed -n '\|ld.so|q; s/^[^"]*"\([^"]*\)".*/\1/p' "$log" | sort -u | tr '\n' ' ')
+    echo "$tool: $opened"
+    case $tool in
+      pivot) [[ $opened =~ ^(\.|/|/\.\.|/proc|self/mountinfo|self/ns/mnt|\ )*$ ]] ;;
+      seal) [ "$opened" = "/bin/true " ] ;;
+      nsjoin) [[ $opened =~ ^($BATS_TEST_TMPDIR/net|/proc|self(/ns/[a-z]+)?|\ )*$ ]] ;;
+      idmap) [[ $opened =~ ^(/proc|self/(uid_map|gid_map|setgroups|fdinfo/[0-9]+)|[0-9]+|uid_map|gid_map|setgroups|ns/user|\ )*$ ]] ;;
+      safemount) [[ $opened =~ ^(/|/\.\.|${BATS_TEST_TMPDIR#/}/target|$BATS_TEST_TMPDIR/source|\ )*$ ]] ;;
+    esac
+  done
+}
