@@ -143,3 +143,23 @@ END
   kill -s 37 "$contain"
   ends_with 130
 }
+
+@test "busybox init boots, and ends contain as systemd does" {
+  local root=$BATS_TEST_TMPDIR/root command=(poweroff reboot) statuses=(130 129) i
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+  console=$BATS_TEST_TMPDIR/console
+  small_root "$root"
+  chroot "$root" /bin/busybox --install -s /bin
+  mkdir "$root/sbin"
+  ln -s /bin/busybox "$root/sbin/init"
+  printf '::sysinit:/bin/echo is up\n::respawn:/bin/sleep 1000\n' >"$root/etc/inittab"
+  for i in 0 1; do
+    contain -b "$root" </dev/null >"$console" 2>&1 3>&- &
+    contain=$!
+    wait_for grep -q 'is up' "$console"
+    try inject "$contain" cat /proc/1/comm </dev/null
+    [ "$output" = init ]
+    inject "$contain" "${command[i]}" </dev/null || true # init ends it as well
+    ends_with "${statuses[i]}"
+  done
+}
