@@ -163,3 +163,28 @@ END
     ends_with "${statuses[i]}"
   done
 }
+
+@test "a user boots it in a cgroup that is his, and is told where it is not" {
+  local home=$BATS_TEST_TMPDIR/home own=/sys/fs/cgroup/unified/nsteps-alice
+  [[ -d ${own%/*} ]] || own=/sys/fs/cgroup/nsteps-alice
+  make_user alice 300000:65536
+  mkdir "$home"
+  chown alice: "$home"
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+  as_user alice pseudo tar -C "$home" --numeric-owner -xpf - <"$(systemd_tar)"
+  console=$BATS_TEST_TMPDIR/console
+  try as_user alice contain -b "$home" </dev/null
+  [ "$status" -eq 125 ]
+  [[ $output == *"mkdir"*"Permission denied"* ]]
+  mkdir "$own"
+  chown alice: "$own" "$own"/cgroup.{procs,subtree_control,threads}
+  (
+    echo "$BASHPID" >"$own/cgroup.procs"
+    exec as_user alice contain -b "$home" </dev/null >"$console" 2>&1 3>&-
+  ) &
+  contain=$!
+  wait_for is_up
+  kill -s 37 "$contain"
+  ends_with 130
+  wait_for rmdir "$own"
+}

@@ -217,6 +217,16 @@ ways=(in_root in_alice in_host)
   [ "$output" = 0:42 ]
 }
 
+@test "dpkg works in a tree that a user unpacked, in a chroot of pseudo" {
+  local tree=$trees/alice/debian
+  try as_user alice pseudo chroot "$tree" /bin/sh -c 'PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    dpkg --force-depends --purge logsave && dpkg --verify coreutils && ! dpkg --status logsave 2>/dev/null'
+  [ "$status" -eq 0 ]
+  [ ! -e "$tree/usr/sbin/logsave" ]
+  try in_alice dpkg --status coreutils
+  [ "$status" -eq 0 ]
+}
+
 @test "a DIR that is missing, a file, without proc or with a planted link is refused" {
   local bad=$BATS_TEST_TMPDIR/bad plant
   try contain "$bad" true
