@@ -43,13 +43,19 @@ ends_with() {
   [ "$status" -eq "$1" ]
 }
 
-left=(find /sys/fs/cgroup -depth -path '*/contain-*' -type d)
+# left: the cgroups of containers that were not there before the test.
+left() {
+  find /sys/fs/cgroup -depth -path '*/contain-*' -type d | grep -vxFf "$BATS_TEST_TMPDIR/before"
+}
+
+setup() {
+  find /sys/fs/cgroup -depth -path '*/contain-*' -type d >"$BATS_TEST_TMPDIR/before"
+}
 
 teardown() {
   tail -n 20 "$console" || true
-  if pkill -KILL -x idmap || [[ -n $("${left[@]}") ]]; then
-    "${left[@]}"
-    wait_for "${left[@]}" -exec rmdir {} + # or every test after this one fails too
+  if pkill -KILL -x idmap || left; then
+    wait_for eval 'left | tr "\n" "\0" | xargs -0 rmdir' || true # for the next test
     return 1
   fi
 }
