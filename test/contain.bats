@@ -66,6 +66,17 @@ in_host() {
 
 ways=(in_root in_alice in_host)
 
+# start WAY: the same with a command that goes on, contain's PID in $pid.
+start() {
+  case $1 in
+    in_root) contain -s "$trees/closed/debian" sleep 1000 </dev/null 3>&- & ;;
+    in_alice) as_user alice contain "$trees/alice/debian" sleep 1000 </dev/null 3>&- & ;;
+    in_host) contain / sleep 1000 </dev/null 3>&- & ;;
+  esac
+  pid=$!
+  wait_for pgrep -x sleep
+}
+
 @test "a container has ids, processes, a name and a network of its own" {
   local way
   for way in "${ways[@]}"; do
@@ -141,13 +152,7 @@ ways=(in_root in_alice in_host)
 @test "a signal that is sent to contain ends the container, and is its status" {
   local way pid
   for way in "${ways[@]}"; do
-    case $way in
-      in_root) contain -s "$trees/closed/debian" sleep 1000 </dev/null 3>&- & ;;
-      in_alice) as_user alice contain "$trees/alice/debian" sleep 1000 </dev/null 3>&- & ;;
-      in_host) contain / sleep 1000 </dev/null 3>&- & ;;
-    esac
-    pid=$!
-    wait_for pgrep -x sleep
+    start "$way"
     kill -TERM "$pid"
     status=0
     wait "$pid" || status=$?
@@ -159,13 +164,7 @@ ways=(in_root in_alice in_host)
 @test "inject runs a command inside, by contain's PID and by that of a process there" {
   local way pid inner target
   for way in "${ways[@]}"; do
-    case $way in
-      in_root) contain -s "$trees/closed/debian" sleep 1000 </dev/null 3>&- & ;;
-      in_alice) as_user alice contain "$trees/alice/debian" sleep 1000 </dev/null 3>&- & ;;
-      in_host) contain / sleep 1000 </dev/null 3>&- & ;;
-    esac
-    pid=$!
-    wait_for pgrep -x sleep
+    start "$way"
     inner=$(pgrep -x sleep)
     for target in "$pid" "$inner"; do
       try inject "$target" /bin/sh -c 'id -u; cat /proc/1/comm /proc/sys/kernel/hostname; for n in cgroup ipc mnt net pid time user uts; do readlink /proc/self/ns/$n; done' </dev/null

@@ -99,7 +99,7 @@ killed_at_each() {
 END
   chmod 755 "$here/prog" "$here" "${here%/*}" "${here%/*/*}"
   strace -f -qq -o "$here/both" -- idmap -n all -H box "$here/prog"
-  child=$(awk '/CLONE_NEWUSER/ {print $NF; exit}' "$here/both")
+  child=$(awk '/CLONE_NEWUSER/ {caller = $1} $1 == caller && /clone/ && $NF ~ /^[0-9]+$/ {print $NF; exit}' "$here/both")
   [ "$child" -gt 1 ]
   for call in read unshare setns setresgid setresuid mount socket ioctl sethostname \
     keyctl rt_sigaction rt_sigprocmask prctl ppoll; do
