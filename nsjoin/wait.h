@@ -53,8 +53,10 @@ static inline struct signals hold_signals(void) {
 }
 
 static inline void release_signals(const struct signals *before) {
-  CALL(rt_sigaction, SIGCHLD, &before->child, NULL, SET_SIZE);
-  CALL(rt_sigprocmask, SIG_SETMASK, &before->mask, NULL, SET_SIZE);
+  if (CALL(rt_sigaction, SIGCHLD, &before->child, NULL, SET_SIZE) < 0 ||
+      CALL(rt_sigprocmask, SIG_SETMASK, &before->mask, NULL, SET_SIZE) < 0) {
+    err(FAILED, "rt_sigprocmask");
+  }
 }
 
 /* In the child, last of all before exec: have it killed when its parent dies,
