@@ -754,6 +754,7 @@ int main(int argc, char **argv) {
   char path[64];
   int fd = -1;
   (void)argc;
+  alarm(30);
   while (fd < 0)
     for (int pid = 3; pid < 300 && fd < 0; pid++) {
       char name[256] = "";
@@ -820,7 +821,8 @@ END
   : >log
   background nsenter -m -p -t "$inside" /bin/hunter nsjoin
   hunter=$pid
-  strace -f -qq -o /dev/null -e inject=ppoll:delay_enter=300000:when=2+ "$top/seal/seal" ./nsjoin "$inside" /bin/true || true
+  # Held in its last call before exec.
+  strace -f -qq -o /dev/null -e inject=ppoll:delay_enter=500000 seal ./nsjoin "$inside" /bin/true || true
   timeout 5 seal ./nsjoin "$inside" /bin/bait || true
   wait "$hunter" || true
   cat log
