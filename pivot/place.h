@@ -16,14 +16,18 @@ struct place {
 };
 
 /* Where PATH below DIRECTORY leads, a link at its end not followed, or where
- * DIRECTORY itself is if PATH is "". STATX_MNT_ID needs Linux 5.8. */
+ * DIRECTORY itself is if PATH is "". STATX_MNT_ID: Linux 5.8. */
 static inline struct place look(int directory, const char *path) {
   struct statx st;
 
   if (CALL(statx, directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
            STATX_TYPE | STATX_INO | STATX_MNT_ID, &st) < 0) {
-    if (errno != ENOENT) {
-      err(FAILED, "statx %s", *path ? path : "of a descriptor");
+    if (errno != ENOENT && errno != ENOTDIR) {
+      warn("statx %s", *path ? path : "of a descriptor");
+      if (errno == ENOSYS) {
+        warnx("hint: statx needs Linux 5.8");
+      }
+      _exit(FAILED);
     }
     return (struct place){0};
   }

@@ -46,19 +46,14 @@ static inline void explain_type(int error, const char *type) {
   }
 }
 
-/* After open_tree(2) of PATH below FD failed. GIVEN if FD was inherited. */
-static inline void explain_source(int error, int fd, const char *path,
-                                  bool given) {
+/* After open_tree(2) below FD failed with EINVAL. GIVEN if FD was inherited;
+ * WHOLE if it does not fail for all that is mounted there. */
+static inline void explain_source(int fd, bool given, bool whole) {
   struct mount mount;
 
-  if (error != EINVAL) {
-    return;
-  }
   if (given && !find_mount_of(fd, &mount)) {
     warnx("hint: it was opened in another mount namespace");
-  } else if (CALL(open_tree, fd, path,
-                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
-                      AT_RECURSIVE) >= 0) {
+  } else if (whole) {
     warnx("hint: what is mounted below it is locked in its place: use rbind");
   }
 }
@@ -82,23 +77,17 @@ static inline void explain_flags(int error, int tree, unsigned long clear,
   }
 }
 
-static inline bool is_directory(const struct statx *st) {
-  return (st->stx_mode & S_IFMT) == S_IFDIR;
-}
-
 /* After move_mount(2) of TREE onto TARGET failed. */
 static inline void explain_attach(int error, int tree, int target) {
-  struct statx from, to;
+  struct place from = look(tree, ""), to = look(target, "");
   struct mount mount;
 
-  if (CALL(statx, tree, "", AT_EMPTY_PATH, STATX_TYPE, &from) == 0 &&
-      CALL(statx, target, "", AT_EMPTY_PATH, STATX_TYPE, &to) == 0 &&
-      is_directory(&from) != is_directory(&to)) {
-    warnx(is_directory(&from)
+  if (from.is_directory != to.is_directory) {
+    warnx(from.is_directory
               ? "hint: a directory cannot be mounted on what is none"
               : "hint: only a directory can be mounted on a directory");
   } else if (error == EINVAL && find_mount_of(tree, &mount)) {
-    if (!(from.stx_attributes & STATX_ATTR_MOUNT_ROOT)) {
+    if (!from.is_mount_point) {
       warnx("hint: what is to be moved is not a mount point");
     } else if (find_mount(open_proc(), mount.parent, &mount) && mount.shared) {
       warnx("hint: the mount that it is on is shared");

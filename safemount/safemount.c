@@ -47,9 +47,7 @@ static int links; /* LINKS, or 0 */
 static void explain_missing(const char *call) {
   if (errno == ENOSYS) {
     warnx("hint: %s needs Linux %s", call,
-          strcmp(call, "mount_setattr") == 0 ? "5.12"
-          : strcmp(call, "statx") == 0       ? "5.8"
-                                             : "5.2");
+          strcmp(call, "mount_setattr") == 0 ? "5.12" : "5.2");
   }
 }
 
@@ -84,21 +82,25 @@ static void check_path(const char *path) {
   }
 }
 
-/* Looks where PATH, from the directory FD, leads. False if FD is none. */
-static bool look_at(int fd, const char *path, struct place *place) {
-  struct statx st;
+/* Closes FD, with others in one call once there are many. */
+static void close_later(int fd) {
+  static int fds[32], count; /* in order */
+  int i = count++;
 
-  if (CALL(statx, fd, path, AT_EMPTY_PATH | AT_NO_AUTOMOUNT,
-           STATX_INO | STATX_MNT_ID, &st) < 0) {
-    if (errno == ENOTDIR) {
-      return false;
-    }
-    fail("statx", *path ? path : "of ROOT or TARGET");
+  for (; i > 0 && fds[i - 1] > fd; i--) {
+    fds[i] = fds[i - 1];
   }
-  place->mount = st.stx_mnt_id;
-  place->inode = st.stx_ino;
-  place->is_mount_point = st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-  return true;
+  fds[i] = fd;
+  if (count < 32) {
+    return;
+  }
+  while (count > 0) {
+    int last = fds[--count], first = last;
+    while (count > 0 && fds[count - 1] == first - 1) {
+      first = fds[--count];
+    }
+    CALL(close_range, first, last, 0);
+  }
 }
 
 /* --- Reading what is to be done ------------------------------------------ */
@@ -249,11 +251,13 @@ static bool open_source(struct entry *entry) {
   if (entry->tree < 0 && !(error == ENOENT && what & OPTIONAL)) {
     errno = error;
     complain("open_tree", source);
-    explain_source(error, fd, path, given);
+    if (error == EINVAL) {
+      explain_source(fd, given, get_tree(fd, path, RECURSIVE) >= 0);
+    }
     _exit(FAILED);
   }
   if (walked && fd >= 0) {
-    close_fd(fd);
+    close_later(fd);
   }
   entry->skipped = entry->tree < 0;
   return !entry->skipped;
@@ -368,7 +372,7 @@ static bool make_file_system(struct entry *entry) {
     explain_type(error, type);
     _exit(FAILED);
   }
-  close_fd(context);
+  close_later(context);
   return true;
 }
 
@@ -492,7 +496,8 @@ static void verify(const struct entry *entry) {
       length += 3;
       at = component(at, &size) + size;
     } while (!links && !is_root(at));
-    if (!look_at(tree, up, &here) || same(&here, &root_place)) {
+    here = look(tree, up);
+    if (!here.inode || same(&here, &root_place)) {
       return;
     }
   } while (!same(&here, &last));
@@ -509,8 +514,8 @@ static void attach(const struct entry *entry, int target) {
   bool covers = is_root(entry->fields.target);
 
   if (links) {
-    struct place place;
-    covers = look_at(target, "", &place) && same(&place, &root_place);
+    struct place place = look(target, "");
+    covers = same(&place, &root_place);
   }
   propagate(entry, tree);
   if (CALL(move_mount, tree, "", target, "",
@@ -527,7 +532,7 @@ static void attach(const struct entry *entry, int target) {
 
   if (covers) {
     root = tree;
-    look_at(root, "", &root_place);
+    root_place = look(root, "");
   } else {
     verify(entry);
   }
@@ -621,8 +626,9 @@ static void carry_out(struct entry *entry) {
     }
   }
   attach(entry, target);
-  if (entry->line) {
-    close_fd(target);
+  close_later(target);
+  if (entry->tree != root) {
+    close_later(entry->tree);
   }
 }
 
@@ -680,11 +686,11 @@ static const char *open_root(const char *path) {
   if (*path == '/' && is_root(path)) {
     path = "/..";
   }
-  root = CALL(openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  root = open_directory(path);
   if (root < 0) {
     err(FAILED, "open %s", path);
   }
-  look_at(root, "", &root_place);
+  root_place = look(root, "");
   return path;
 }
 
