@@ -287,7 +287,7 @@ static bool run_command(const char *command, int pid, long status,
 static void run_before(const struct plan *plan, int pid,
                        const struct signals *signals) {
   if (plan->before && !run_command(plan->before, pid, -1, signals)) {
-    errx(FAILED, "-o: %s: failed", plan->before);
+    errx(FAILED, "the command of -o failed");
   }
 }
 
@@ -625,7 +625,7 @@ static void enter_and_wait(struct plan *plan, int proc, char **argv) {
   if (plan->after) {
     long status = end.si_status + (end.si_code == CLD_EXITED ? 0 : 128);
     if (!run_command(plan->after, child.pid, status, &signals)) {
-      errx(FAILED, "-O: %s: failed", plan->after);
+      errx(FAILED, "the command of -O failed");
     }
   }
   end_as(&end);

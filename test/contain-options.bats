@@ -82,6 +82,13 @@ in_box() {
   [[ $output != *key* && $output != *a.b* && $output != *BASH* ]]
 }
 
+@test "the caller's umask reaches neither CMD nor the modes in its /dev" {
+  umask 077
+  in_box "$root" sh -c 'umask; stat -c %a /dev /dev/pts /dev/shm'
+  [ "$status" -eq 0 ]
+  [ "${lines[*]}" = "0022 755 755 1777" ]
+}
+
 @test "descriptors, keys and groups of the caller stay outside" {
   exec {secret}</etc
   in_box / sh -c 'ls /proc/self/fd; id -G; keyctl show @s 2>&1 | tail -n +2'
