@@ -142,9 +142,17 @@ in_box() {
 
   in_box -s "$closed/tree" echo ran
   [ "$status" -eq 125 ]
-  [[ $output == *"closed to other users"* ]]
+  [[ $output == *"closed to others"* ]]
   # DIR's own mode is the container's to change
   chmod 700 "$closed/tree"
+  in_box -s "$closed/tree" echo ran
+  [ "$status" -eq 125 ]
+  # closed to all but a user: he runs the copy
+  chmod 755 "$closed/tree"
+  chmod 700 "$closed"
+  chown alice "$closed"
+  try as_user alice "$closed/tree/tmp/b" -u
+  [ "$output" = 0 ]
   in_box -s "$closed/tree" echo ran
   [ "$status" -eq 125 ]
   try as_user alice contain -s / echo ran </dev/null
