@@ -18,7 +18,7 @@ struct mount {
 
 struct table {
   int fd;
-  char buffer[4096];
+  unsigned char buffer[4096];
   ssize_t next, length;
 };
 

@@ -227,17 +227,20 @@ END
 
 @test "names of mount points cannot fool the check of what is left" {
   becomes_root "$root" '/proc' <<'END'
-    for name in 'a b' $'new\nline' 'back\slash' '\040' 'gone (deleted)' ' - rootfs x'; do
+    for name in 'a b' $'new\nline' 'back\slash' '\040' 'gone (deleted)' ' - rootfs x' 'für' $'\xff'; do
       mkdir "${1%/*}/$name"
       mount -t tmpfs tmpfs "${1%/*}/$name"
     done
 END
-  becomes_root "$root" '/tmp/a\040b /tmp/new\012line /tmp/back\134slash /tmp/gone\040(deleted) /proc' <<'END'
-    for name in 'a b' $'new\nline' 'back\slash' 'gone (deleted)'; do
+  becomes_root "$root" '/tmp/a\040b /tmp/new\012line /tmp/back\134slash /tmp/gone\040(deleted) /tmp/für /proc' <<'END'
+    for name in 'a b' $'new\nline' 'back\slash' 'gone (deleted)' 'für'; do
       mkdir "$1/tmp/$name"
       mount -t tmpfs tmpfs "$1/tmp/$name"
     done
 END
+  mv "$root" "$root"$'\xff ü'
+  becomes_root "$root"$'\xff ü' '/proc' </dev/null
+  mv "$root"$'\xff ü' "$root"
 }
 
 @test "a detach that fails, or that only says it worked, is an error" {
