@@ -206,6 +206,74 @@ start() {
   kill %1
 }
 
+# As a browser has them: hundreds at once, of each kind.
+@test "in isolate no socket of hundreds gets out, and all of them reach loopback" {
+  local port=$BATS_TEST_TMPDIR/port user
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+  cat >"$BATS_TEST_TMPDIR/sockets" <<'END'
+import asyncio, socket, sys
+
+class Udp(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def datagram_received(self, data, peer):
+        self.transport.sendto(data, peer)
+
+async def echo(reader, writer):
+    writer.write(await reader.readline())
+    await writer.drain()
+    writer.close()
+
+async def serve():
+    server = await asyncio.start_server(echo, "127.0.0.1", 0, backlog=1000)
+    port = server.sockets[0].getsockname()[1]
+    await asyncio.start_server(echo, "::1", port, backlog=1000)
+    await asyncio.get_running_loop().create_datagram_endpoint(Udp, ("127.0.0.1", port))
+    return port
+
+async def tcp(host, port):
+    try:
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"hello\n")
+        return await asyncio.wait_for(reader.readline(), 10) == b"hello\n"
+    except OSError:
+        return False
+
+async def udp(port):
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as s:
+        try:
+            s.connect(("127.0.0.1", port))
+            await loop.sock_sendall(s, b"hello")
+            return await asyncio.wait_for(loop.sock_recv(s, 9), 10) == b"hello"
+        except OSError:
+            return False
+
+async def reached(port):
+    return sum(await asyncio.gather(
+        *(tcp(host, port) for host in ("127.0.0.1", "::1") for i in range(150)),
+        *(udp(port) for i in range(100))))
+
+async def main():
+    if sys.argv[1:]:
+        print(await reached(int(sys.argv[1])), await reached(await serve()))
+    else:
+        print(await serve(), flush=True)
+        await asyncio.sleep(100)
+
+asyncio.run(main())
+END
+  python3 "$BATS_TEST_TMPDIR/sockets" >"$port" 3>&- &
+  wait_for test -s "$port"
+  for user in '' 'as_user bare'; do
+    try $user python3 "$BATS_TEST_TMPDIR/sockets" "$(<"$port")"
+    [ "$output" = '400 400' ]
+    try $user isolate python3 "$BATS_TEST_TMPDIR/sockets" "$(<"$port")"
+    [ "$output" = '0 400' ]
+  done
+  kill %1
+}
+
 @test "pseudo unpacks owners as a user, whose contain runs the result" {
   [ "$(stat -c %U:%a "$trees/alice/debian")" = alice:755 ]
   [ "$(stat -c %u "$trees/alice/debian/etc/shadow")" = "$(id -u alice)" ]
