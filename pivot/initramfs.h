@@ -22,7 +22,8 @@
 /* Whether the mount ROOT, which is /, is the initramfs, and ours to leave. To
  * statfs(2) its file system is a ramfs or tmpfs, as many a container's; only
  * the mount table calls it rootfs. A user namespace in a machine that lives in
- * its initramfs has a copy of it, with nothing that could be moved or detached.
+ * its initramfs has a copy of it. Nothing there can be moved or detached, since
+ * it is locked; but what went on top is not, and its root could take it off.
  */
 static inline bool on_initramfs(int proc, unsigned long root) {
   struct statfs fs;

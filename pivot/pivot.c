@@ -109,7 +109,13 @@ static unsigned long pivot(const char *new_root, struct place here, int proc,
 
   long failed = pivot_root(".", ".");
 
-  if (failed && errno == EINVAL && !bound) {
+  /* A copy lies on what it is a copy of. What is on the initramfs itself can be
+   * moved as it is, and if it covers / already, would take the copy with it. */
+
+  struct mount mount;
+  if (failed && errno == EINVAL && !bound &&
+      (initramfs < 0 || !find_mount(proc, here.mount, &mount) ||
+       mount.parent != old_id)) {
     here = bind_onto_itself(new_root);
     failed = pivot_root(".", ".");
   }
