@@ -279,33 +279,66 @@ END
   [[ $output != *"still reaches"* ]]
 }
 
-@test "on a machine that lives in its initramfs, a namespace of root's can pivot, a user's from Linux 7.0" {
-  local suite kind
+@test "on a machine that lives in its initramfs, a namespace of root's can pivot, a container from Linux 7.0 on" {
+  local suite kind libraries containers
+  local points=(/ /dev /dev/{console,full,null,pts,random,shm,tty,urandom,zero} /proc /sys /sys/fs/cgroup)
   small_root "$initramfs/newroot"
   echo marker >"$initramfs/newroot/marker"
   cp "$disk_root/etc/passwd" "$initramfs/etc"
+
+  # contain needs bash, and all else that busybox has.
+  cp "$top/scripts/contain" "$(type -P bash)" "$initramfs/bin"
+  ln -s . "$initramfs/usr"
+  mapfile -t libraries < <(ldd "$(type -P bash)" | grep -o '/[^ ]*')
+  cp -L --parents -- "${libraries[@]}" "$initramfs"
+
   for suite in bullseye "${suites[-1]}"; do
     booted "$suite" "$initramfs" <<'END'
+      mount -t tmpfs tmpfs /run
+      touch /run/secret
       before=$(cat /proc/self/mountinfo)
       look='read -r line </marker; echo "$1 $line"; while read -r a b c d point rest; do echo "$1 $point"; done </proc/self/mountinfo'
       unshare -m pivot /newroot sh -c "$look" sh plain
       unshare -m sh -c 'mount --bind /newroot /newroot; exec pivot /newroot sh -c "$@"' sh "$look" sh mount
       unshare -m pivot / sh -c "cp /newroot/marker /marker; $look" sh root
+      unshare -m sh -c 'mount --rbind / /; exec pivot / sh -c "$@"' sh "$look" sh covered
       su nobody -c 'idmap -n mnt pivot /newroot cat /marker' && echo user
+
+      # What a container's root sees of the machine, and of what it may uncover.
+      export look="$look"'
+        for path in / /..; do
+          ! umount -l $path || echo "$1 took off $path"
+        done
+        for path in /newroot /proc/1/root/newroot /run/*; do
+          [ ! -e "$path" ] || echo "$1 sees $path"
+        done
+        nsenter --mount=/proc/self/ns/mnt sh -c "[ ! -e /newroot ]" || echo "$1 can leave"'
+      contain -c /newroot sh -c "$look" sh root-contain || echo "root-contain failed: $?"
+      su nobody -c 'contain -c /newroot sh -c "$look" sh user-contain' || echo "user-contain failed: $?"
       [ "$before" = "$(cat /proc/self/mountinfo)" ]
-      uname -r | grep -q '^[7-9]' && echo new
-      exit 0
+      ! uname -r | grep -q '^[7-9]' || echo new
+
+      # On a copy of the initramfs, which root has put on top, any kernel can.
+      exec pivot / sh -euc '
+        su nobody -c "contain -c /newroot sh -c \"\$look\" sh on-copy"
+        vm-exit 0'
 END
     [ "$status" -eq 0 ]
-    for kind in plain mount root; do
-      [ "$(grep "^$kind " <<<"$output" | sort | xargs)" = "$kind / $kind /dev $kind /proc $kind /sys $kind marker" ]
+    for kind in plain mount root covered; do
+      [ "$(grep "^$kind " <<<"$output" | sort | xargs)" = "$kind / $kind /dev $kind /proc $kind /run $kind /sys $kind marker" ]
     done
+    containers=(on-copy)
     if grep -qx new <<<"$output"; then
       has user
+      containers+=(root-contain user-contain)
     else
-      has "pivot: hint: / is the initramfs, which this kernel cannot pivot"
-      [[ $output != *user* ]]
+      has "pivot: hint: / is the initramfs, which this kernel cannot pivot" \
+        "root-contain failed: 125" "user-contain failed: 125"
+      [[ $output != *$'\n'user$'\n'* ]]
     fi
+    for kind in "${containers[@]}"; do
+      diff <(grep "^$kind " <<<"$output" | sort) <(printf "$kind %s\n" "${points[@]}" marker | sort)
+    done
   done
 }
 
