@@ -18,6 +18,35 @@
 
 ABOUT("pivot", "[-fv] [-k LIST] [-o PUT-OLD] NEW-ROOT [PROG [ARG]...]\n");
 
+/* Whether something was mounted over PATH, or over a directory above it, after
+ * what the mount ID is part of. The table has all that PATH goes through, or
+ * did; the mounts that ID stands on are known by their parents. */
+static bool is_covered(int proc, const char *path, unsigned long id) {
+  struct table table;
+  struct mount mount;
+  int others = 0;
+
+  if (!open_table(&table, proc)) {
+    errx(FAILED, "no path and no mount table shows whether %s is covered",
+         path);
+  }
+  while (next_mount(&table, &mount)) {
+    unescape(mount.point);
+    size_t length = strlen(mount.point);
+    others += strncmp(path, mount.point, length) == 0 &&
+              (length == 1 || path[length] == '/' || !path[length]);
+  }
+  close_fd(table.fd);
+  while (find_mount(proc, id, &mount)) {
+    others--;
+    if (mount.parent == id) {
+      break;
+    }
+    id = mount.parent;
+  }
+  return others > 0;
+}
+
 /* Goes to NEW-ROOT: whatever then moves, "." stays the directory that was
  * looked at, and it is none of the old root. */
 static struct place enter(const char *new_root) {
@@ -37,9 +66,10 @@ static struct place enter(const char *new_root) {
   if (path[0] != '/') {
     errx(FAILED, "%s is not below /", new_root);
   }
-  struct place seen = look(AT_FDCWD, path[1] ? path : "/..");
-  struct place here = look(AT_FDCWD, ".");
-  if (!same(&seen, &here)) {
+  struct place seen, here = look(AT_FDCWD, ".");
+  if (!try_look(AT_FDCWD, path[1] ? path : "/..", &seen)
+          ? is_covered(open_proc(), path, here.mount)
+          : !same(&seen, &here)) {
     errx(FAILED, "%s is covered by another mount", new_root);
   }
   return here;

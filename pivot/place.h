@@ -16,24 +16,37 @@ struct place {
 };
 
 /* Where PATH below DIRECTORY leads, a link at its end not followed, or where
- * DIRECTORY itself is if PATH is "". STATX_MNT_ID: Linux 5.8. */
-static inline struct place look(int directory, const char *path) {
+ * DIRECTORY itself is if PATH is "". False, with errno, if that cannot be said.
+ * STATX_MNT_ID: Linux 5.8. */
+static inline bool try_look(int directory, const char *path,
+                            struct place *place) {
   struct statx st;
 
   if (CALL(statx, directory, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
            STATX_TYPE | STATX_INO | STATX_MNT_ID, &st) < 0) {
-    if (errno != ENOENT && errno != ENOTDIR) {
-      warn("statx %s", *path ? path : "of a descriptor");
-      if (errno == ENOSYS) {
-        warnx("hint: statx needs Linux 5.8");
-      }
-      _exit(FAILED);
-    }
-    return (struct place){0};
+    *place = (struct place){0};
+    return false;
   }
-  return (struct place){st.stx_mnt_id, st.stx_ino,
-                        st.stx_attributes & STATX_ATTR_MOUNT_ROOT,
-                        (st.stx_mode & S_IFMT) == S_IFDIR};
+  *place = (struct place){st.stx_mnt_id, st.stx_ino,
+                          st.stx_attributes & STATX_ATTR_MOUNT_ROOT,
+                          (st.stx_mode & S_IFMT) == S_IFDIR};
+  return true;
+}
+
+/* The same, or nothing if there is none; anything else that stands in the way
+ * ends the step. */
+static inline struct place look(int directory, const char *path) {
+  struct place place;
+
+  if (!try_look(directory, path, &place) && errno != ENOENT &&
+      errno != ENOTDIR) {
+    warn("statx %s", *path ? path : "of a descriptor");
+    if (errno == ENOSYS) {
+      warnx("hint: statx needs Linux 5.8");
+    }
+    _exit(FAILED);
+  }
+  return place;
 }
 
 /* Whether both are the same directory. */

@@ -528,9 +528,13 @@ static void attach(const struct entry *entry, int target) {
   }
 
   /* What is below "/" in later lines is below the new mount. The descriptor of
-   * the old ROOT leads to what it covers. */
+   * the old ROOT leads to what it covers, and so does "." if it is ROOT. */
 
   if (covers) {
+    struct place cwd = look(AT_FDCWD, ".");
+    if (same(&cwd, &root_place) && CALL(fchdir, tree) < 0) {
+      fail("chdir", "ROOT");
+    }
     root = tree;
     root_place = look(root, "");
   } else {

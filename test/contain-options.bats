@@ -40,7 +40,7 @@ in_box() {
   in_box -i 'ls -d /usr/share/common-licenses; echo $$' "$root" echo after
   [ "$output" = $'/usr/share/common-licenses\n1\nafter' ]
   in_box -i 'exit 3' "$root" echo ran
-  [ "$status" -eq 3 ]
+  [ "$status" -eq 125 ]
   [[ $output != *ran* ]]
   in_box -i false "$root" echo ran
   [ "$status" -eq 125 ]

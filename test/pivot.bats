@@ -159,6 +159,28 @@ END
     pivot . /bin/echo REACHED
 END
   [[ $status -eq 125 && $output != *REACHED* ]]
+
+  # Where its path cannot be looked up, the mount table says so.
+  local covers
+  mkdir "$outside/closed dir"
+  mv "$root" "$outside/closed dir/root"
+  for covers in false "mount -t tmpfs tmpfs '$outside/closed dir/root'" "mount -t tmpfs -o mode=711 tmpfs '$outside/closed dir'"; do
+    alone "$outside/closed dir/root" "$covers" <<'END'
+      mount --bind "$1" "$1"
+      mount -t tmpfs tmpfs "$1/tmp"
+      cd "$1"
+      eval "$2" || true
+      chmod 700 "${1%/*}"
+      idmap -n mnt -u 0:100000:1 -g 0:100000:1 pivot . /bin/echo REACHED
+END
+    if [[ $covers == false ]]; then
+      [[ $status -eq 0 && $output == *REACHED* ]]
+    else
+      [[ $status -eq 125 && $output == *"is covered"* && $output != *REACHED* ]]
+    fi
+  done
+  mv "$outside/closed dir/root" "$root"
+
   alone "$root" <<'END'
     mount --bind "$1" "$1"
     exec 9<"$1"

@@ -1247,6 +1247,19 @@ TABLE
     umount -R root
     [ ! -e root/inner ]
 
+    # A working directory that is ROOT becomes what covers it, another stays.
+    mkdir root/other
+    cd root
+    safemount -r . -t tmpfs none / test . -ef "$here/root"
+    umount "$here/root"
+    cd other
+    exec 9<.
+    safemount -r .. -t tmpfs none / test . -ef /dev/fd/9
+    exec 9<&-
+    umount "$here/root"
+    cd "$here"
+    rmdir root/other
+
     # "/" itself: the clone is above it, reached as "/..".
     safemount -r / -o rbind . / safemount -r / -o bind "$here/source" "$here/root/dir" \
       bash -c '[ -e "/..$here/root/dir/mark" ] && [ ! -e "$here/root/dir/mark" ]'
