@@ -10,8 +10,8 @@ load vm
 @test "Debian boots in a container of Debian, with its controllers delegated" {
   local disk=$BATS_TEST_TMPDIR/disk tree=$BATS_TEST_TMPDIR/tree tool
   mkdir -p "$tree/closed/debian"
-  tar -C "$tree" --numeric-owner -xpf "$(systemd_tar)"
-  tar -C "$tree/closed/debian" --numeric-owner -xpf "$(systemd_tar)"
+  tar -C "$tree" --numeric-owner -xpf "$(debian_tar systemd)"
+  tar -C "$tree/closed/debian" --numeric-owner -xpf "$(debian_tar systemd)"
   chmod 700 "$tree/closed"
   for tool in pivot seal nsjoin idmap safemount; do
     cp "$top/$tool/$tool" "$tree/usr/local/bin"

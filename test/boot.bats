@@ -10,7 +10,7 @@ setup_file() {
   closed=$(mktemp -d "$BATS_FILE_TMPDIR/XXXXXX")
   export closed debian=$closed/debian
   mkdir "$debian"
-  tar -C "$debian" --numeric-owner -xpf "$(systemd_tar)"
+  tar -C "$debian" --numeric-owner -xpf "$(debian_tar systemd)"
   sed -i 's/^root:[^:]*:/root::/' "$debian/etc/shadow"
   rm "$debian/etc/hostname"
 }
@@ -177,7 +177,7 @@ END
   mkdir "$home"
   chown alice: "$home"
   chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
-  as_user alice pseudo tar -C "$home" --numeric-owner -xpf - <"$(systemd_tar)"
+  as_user alice pseudo tar -C "$home" --numeric-owner -xpf - <"$(debian_tar systemd)"
   console=$BATS_TEST_TMPDIR/console
   try as_user alice contain -b "$home" </dev/null
   [ "$status" -eq 125 ]

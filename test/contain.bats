@@ -30,12 +30,12 @@ setup_file() {
 
   mkdir -m 700 "$trees/closed"
   mkdir "$trees/closed/debian"
-  tar -C "$trees/closed/debian" --numeric-owner -xpf "$(debian_tar)"
+  tar -C "$trees/closed/debian" --numeric-owner -xpf "$(debian_tar minbase)"
 
   mkdir "$trees/alice"
   chown alice: "$trees/alice"
   as_user alice pseudo mkdir "$trees/alice/debian"
-  as_user alice pseudo tar -C "$trees/alice/debian" --numeric-owner -xpf - <"$(debian_tar)"
+  as_user alice pseudo tar -C "$trees/alice/debian" --numeric-owner -xpf - <"$(debian_tar minbase)"
 }
 
 setup() {

@@ -86,27 +86,16 @@ fail() {
   return 1
 }
 
-# debian_tar: the path of a Debian tree (mmdebstrap's minbase) in a tar, made
-# once. Its devices are left out: a user cannot make them.
+# debian_tar minbase|systemd: the path of a Debian tree, which mmdebstrap
+# makes once, in a tar. Its devices are left out: a user cannot make them.
 debian_tar() {
-  local tar=$top/test/cache/minbase.tar
+  local tar=$top/test/cache/$1.tar options=(--variant=minbase)
   mkdir -p "${tar%/*}"
+  case $1 in
+    systemd) options=(--variant=apt "--include=systemd,systemd-sysv,dbus,libpam-systemd,login,passwd,procps,iproute2,socat") ;;
+  esac
   if [[ ! -e $tar ]]; then
-    mmdebstrap --quiet --variant=minbase bookworm "${tar%.tar}.new.tar" >&2
-    tar --delete --wildcards -f "${tar%.tar}.new.tar" './dev/?*'
-    mv "${tar%.tar}.new.tar" "$tar"
-  fi
-  echo "$tar"
-}
-
-# systemd_tar: as debian_tar, with systemd in it.
-systemd_tar() {
-  local tar=$top/test/cache/systemd.tar
-  mkdir -p "${tar%/*}"
-  if [[ ! -e $tar ]]; then
-    mmdebstrap --quiet --variant=apt \
-      --include=systemd,systemd-sysv,dbus,libpam-systemd,login,passwd,procps,iproute2,socat \
-      bookworm "${tar%.tar}.new.tar" >&2
+    mmdebstrap --quiet "${options[@]}" bookworm "${tar%.tar}.new.tar" >&2
     tar --delete --wildcards -f "${tar%.tar}.new.tar" './dev/?*'
     mv "${tar%.tar}.new.tar" "$tar"
   fi
