@@ -170,6 +170,28 @@ END
   done
 }
 
+@test "runit boots Debian with its System V scripts, and ends contain as systemd does" {
+  local root=$closed/runit command=(poweroff reboot) statuses=(130 129) i
+  console=$BATS_TEST_TMPDIR/console
+  mkdir "$root"
+  tar -C "$root" --numeric-owner -xpf "$(debian_tar runit)"
+  mkdir "$root/etc/sv/getty-console"
+  printf '#!/bin/sh\nexec getty 38400 console linux\n' >"$root/etc/sv/getty-console/run"
+  chmod +x "$root/etc/sv/getty-console/run"
+  ln -s /etc/sv/getty-console "$root/etc/runit/runsvdir/default/"
+  for i in 0 1; do
+    contain -b -s "$root" </dev/null >"$console" 2>&1 3>&- &
+    contain=$!
+    wait_for grep -q 'login: ' "$console"
+    grep -q 'enter stage: /etc/runit/2' "$console"
+    try inject "$contain" sh -c 'cat /proc/1/comm; sv status getty-console' </dev/null
+    [[ $output == $'runit\nrun: getty-console: (pid '* ]]
+    inject "$contain" "${command[i]}" </dev/null || true
+    ends_with "${statuses[i]}"
+    grep -q 'leave stage: /etc/runit/3' "$console"
+  done
+}
+
 @test "a user boots it in a cgroup that is his, and is told where it is not" {
   local home=$BATS_TEST_TMPDIR/home own=/sys/fs/cgroup/unified/nsteps-alice
   [[ -d ${own%/*} ]] || own=/sys/fs/cgroup/nsteps-alice

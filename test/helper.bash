@@ -86,13 +86,14 @@ fail() {
   return 1
 }
 
-# debian_tar minbase|systemd: the path of a Debian tree, which mmdebstrap
+# debian_tar minbase|systemd|runit: the path of a Debian tree, which mmdebstrap
 # makes once, in a tar. Its devices are left out: a user cannot make them.
 debian_tar() {
   local tar=$top/test/cache/$1.tar options=(--variant=minbase)
   mkdir -p "${tar%/*}"
   case $1 in
     systemd) options=(--variant=apt "--include=systemd,systemd-sysv,dbus,libpam-systemd,login,passwd,procps,iproute2,socat") ;;
+    runit) options=(--variant=essential --include=runit-init) ;;
   esac
   if [[ ! -e $tar ]]; then
     mmdebstrap --quiet "${options[@]}" bookworm "${tar%.tar}.new.tar" >&2
