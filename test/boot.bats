@@ -15,13 +15,13 @@ setup_file() {
   rm "$debian/etc/hostname"
 }
 
-# boot [VARIABLE=VALUE]...: boots it, with a pipe to type into and a log of its
-# console, and waits until it is up.
+# boot env [VARIABLE=VALUE]...: boots it, by the command in init if there is one,
+# with a pipe to type into and a log of its console, and waits until it is up.
 boot() {
   console=$BATS_TEST_TMPDIR/console
   mkfifo "$BATS_TEST_TMPDIR/keys"
   exec {keys}<>"$BATS_TEST_TMPDIR/keys"
-  TERM=linux "$@" contain -b -s "$debian" <&"$keys" >"$console" 2>&1 3>&- &
+  TERM=linux "$@" contain -b -s "$debian" "${init[@]}" <&"$keys" >"$console" 2>&1 3>&- &
   contain=$!
   wait_for grep -q 'login: ' "$console"
   wait_for is_up || {
@@ -123,6 +123,26 @@ teardown() {
   grep -qx '0::/' <(sed 's/contain-[0-9]*//' "/proc/$contain/cgroup")
   inside sh -c 'unshare --user --map-root-user --pid --fork --mount-proc true'
   [ "$status" -eq 0 ]
+  kill -s 37 "$contain"
+  ends_with 130
+}
+
+@test "a login is served on a terminal of container_ttys, which is made before the init" {
+  local init=(/bin/sh -c 'setsid socat PTY,ignoreeof UNIX-LISTEN:/run/tty0 & exec /sbin/init')
+  local log=$BATS_TEST_TMPDIR/log line inject
+  boot env container_ttys=pts/0
+  mkfifo "$BATS_TEST_TMPDIR/line"
+  exec {line}<>"$BATS_TEST_TMPDIR/line"
+  inject "$contain" socat - UNIX-CONNECT:/run/tty0 <&"$line" >"$log" 3>&- &
+  inject=$!
+  wait_for grep -q 'login: ' "$log"
+  printf 'root\n' >&"$line"
+  wait_for grep -q '# ' "$log"
+  printf 'ps -o tty=,args= $$; echo $((6 * 7))-\n' >&"$line"
+  wait_for grep -q '^42-' "$log"
+  grep -q 'pts/0  *-bash' "$log"
+  kill "$inject"
+  wait "$inject" || true
   kill -s 37 "$contain"
   ends_with 130
 }
