@@ -212,6 +212,24 @@ END
   done
 }
 
+@test "-r with / is read-only for good, but for the cgroup" {
+  console=/dev/null
+  local script='
+    touch /var/tmp/nsteps && echo wrote
+    mount -o remount,bind,rw / && touch /var/tmp/nsteps && echo remounted
+    umount -l / && touch /var/tmp/nsteps && echo uncovered
+    umount -l /sys/fs/cgroup && umount -l /sys && mkdir /sys/fs/cgroup/*/probe && echo outside
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    mkdir /sys/fs/cgroup/probe && echo $$ >/sys/fs/cgroup/probe/cgroup.procs && cat /proc/self/cgroup'
+  try contain -b -r / /bin/sh -c "$script" </dev/null
+  [ "$status" -eq 0 ]
+  [[ ${lines[-1]} == 0::/probe* ]]
+  [[ $output != *wrote* && $output != *remounted* && $output != *uncovered* && $output != *outside* ]]
+  # the control: it is -r that does it
+  try contain -b / /bin/sh -c 'touch /var/tmp/nsteps && rm /var/tmp/nsteps && echo wrote' </dev/null
+  [[ $output == wrote* ]]
+}
+
 @test "a user boots it in a cgroup that is his, and is told where it is not" {
   local home=$BATS_TEST_TMPDIR/home own=/sys/fs/cgroup/unified/nsteps-alice
   [[ -d ${own%/*} ]] || own=/sys/fs/cgroup/nsteps-alice
