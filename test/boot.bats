@@ -230,6 +230,15 @@ END
   [[ $output == wrote* ]]
 }
 
+@test "-b goes with -n, and a socket that is handed over with /" {
+  console=/dev/null
+  try contain -b -n / /bin/sh -c 'readlink /proc/self/ns/net; ls /run/host/sys/class/net' </dev/null
+  [ "${lines[0]//$'\r'/}" = "$(readlink /proc/self/ns/net)" ]
+  [[ $output == *lo* ]]
+  try bash -c 'exec 3</etc/passwd; LISTEN_FDS=1 LISTEN_PID=$$ exec contain -b / /bin/sh -c "echo \$LISTEN_PID; head -c 5 <&3"' </dev/null
+  [[ ${output//$'\r'/} == $'1\nroot:'* ]]
+}
+
 @test "a user boots it in a cgroup that is his, and is told where it is not" {
   local home=$BATS_TEST_TMPDIR/home own=/sys/fs/cgroup/unified/nsteps-alice
   [[ -d ${own%/*} ]] || own=/sys/fs/cgroup/nsteps-alice

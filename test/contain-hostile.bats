@@ -685,3 +685,47 @@ write_attacks='
     fi
   done
 }
+
+# The steps run with DIR as their working directory.
+@test "relative parts of the caller's PATH and LD_LIBRARY_PATH do not lead into DIR" {
+  local tool user
+  for tool in env stat idmap safemount pivot; do
+    printf '#!/bin/bash\necho FELL >&2\n' >"$root/$tool"
+    chmod +x "$root/$tool"
+    cp -f --remove-destination "$root/$tool" "$root/bin"
+  done
+  echo not a library >"$root/libc.so.6"
+  cd "$root"
+  PATH=.:$PATH try env
+  [[ $output == *FELL* ]]
+  LD_LIBRARY_PATH=/nowhere: try /usr/bin/env true
+  [[ $output == *"libc.so.6: file too short"* || $output == *"libc.so.6: invalid ELF"* ]]
+  cd "$here"
+  for user in '' alice; do
+    for parts in "PATH=.:$PATH" "PATH=:$PATH" "PATH=bin:$PATH" LD_LIBRARY_PATH=/nowhere: LD_PRELOAD=libc.so.6; do
+      try ${user:+as_user $user} "$top/scripts/contain" -V
+      try env "$parts" ${user:+as_user $user} bash "$top/scripts/contain" "$root" echo ran </dev/null
+      [[ $output == *ran* && $output != *FELL* ]]
+    done
+  done
+}
+
+@test "a mount that arrives below DIR later is not in a container of root's" {
+  mkdir "$root/late"
+  mkfifo -m 666 "$root/go" "$root/gone"
+  alone_shared "$root" <<'END'
+    mount --bind "$1" "$1"
+    mount --make-shared "$1"
+    for how in "unshare --mount --propagation slave chroot" contain "contain -r"; do
+      $how "$1" sh -c 'echo >/go; read -r x </gone; echo "sees $(ls /late)"' </dev/null &
+      read -r x <"$1/go"
+      mount -t tmpfs tmpfs "$1/late"
+      touch "$1/late/mark"
+      echo >"$1/gone"
+      wait $!
+      umount "$1/late"
+    done
+END
+  [ "$status" -eq 0 ]
+  [ "$output" = $'sees mark\nsees \nsees ' ]
+}

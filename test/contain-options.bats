@@ -196,6 +196,10 @@ in_box() {
   [ "$status" -eq 64 ]
   in_box -H
   [ "$status" -eq 64 ]
+  in_box ''
+  [ "$status" -eq 64 ]
+  in_box --unknown "$root"
+  [ "$status" -eq 64 ]
   for script in inject isolate; do
     try "$script"
     [ "$status" -eq 64 ]

@@ -366,7 +366,7 @@ END
     ! as_user alice contain "$1" echo ran </dev/null
 END
   [ "$status" -eq 0 ]
-  [[ $output == *"safemount: line 1: "*"proc: Operation not permitted"* && $output != *ran* ]]
+  [[ $output == *"safemount: line 2: "*"proc: Operation not permitted"* && $output != *ran* ]]
 }
 
 @test "contain forks at most twice from bash, and execs once a step" {
