@@ -114,7 +114,7 @@ static inline void join_cgroups(int proc, const struct target *target) {
  * has labels, or it says EINVAL to who asks. */
 static inline void read_label(int dir, const char *path, char label[1024]) {
   int fd = open_file(dir, path);
-  long length = fd < 0 ? -1 : CALL(read, fd, label, 1023);
+  long length = fd < 0 ? -1 : CALL(read, fd, &label[0], 1023);
 
   if (length < 0 && errno != ENOENT && errno != EINVAL) {
     err(FAILED, "read %s", path);

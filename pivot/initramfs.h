@@ -28,14 +28,20 @@
 static inline bool on_initramfs(int proc, unsigned long root) {
   struct statfs fs;
   struct mount mount;
+  int user;
 
   if (CALL(statfs, "/", &fs) < 0) {
     err(FAILED, "statfs /");
   }
-  return (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC) &&
-         find_mount(proc, root, &mount) && strcmp(mount.type, "rootfs") == 0 &&
-         look(open_namespace(proc, "self/ns/user"), "").inode ==
-             USER_NS_INIT_INO;
+  if ((fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC) ||
+      !find_mount(proc, root, &mount) || strcmp(mount.type, "rootfs") != 0) {
+    return false;
+  }
+
+  /* A kernel without user namespaces has no such file. */
+
+  user = open_namespace(proc, "self/ns/user");
+  return user < 0 ? errno == ENOENT : look(user, "").inode == USER_NS_INIT_INO;
 }
 
 /* Exits if anything mounted but ROOT is of the initramfs as well: a bind of it,

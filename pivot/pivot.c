@@ -151,8 +151,8 @@ static unsigned long pivot(const char *new_root, struct place here, int proc,
   }
 
   /* Before Linux 7.0 nothing can take the place of the initramfs: then the new
-   * root goes on top, where a copy of / is. What else is mounted there would
-   * stay for ever. */
+   * root goes on top of it, where a copy of / is already, and what else is
+   * mounted in it goes: nothing would reach that any more. */
 
   if (failed && errno == EINVAL && initramfs >= 0) {
     if (!has_prog) {

@@ -12,6 +12,7 @@
 
 struct place {
   unsigned long mount, inode; /* 0, 0 where there is nothing */
+  uint64_t device;            /* each subvolume of btrfs has its own, and 256 */
   bool is_mount_point, is_directory;
 };
 
@@ -28,6 +29,7 @@ static inline bool try_look(int directory, const char *path,
     return false;
   }
   *place = (struct place){st.stx_mnt_id, st.stx_ino,
+                          (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
                           st.stx_attributes & STATX_ATTR_MOUNT_ROOT,
                           (st.stx_mode & S_IFMT) == S_IFDIR};
   return true;
@@ -51,7 +53,8 @@ static inline struct place look(int directory, const char *path) {
 
 /* Whether both are the same directory. */
 static inline bool same(const struct place *one, const struct place *other) {
-  return one->mount == other->mount && one->inode == other->inode;
+  return one->mount == other->mount && one->device == other->device &&
+         one->inode == other->inode;
 }
 
 static inline int open_directory(const char *path) {

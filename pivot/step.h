@@ -149,6 +149,13 @@ static inline int inherited(const char *word) {
   if (!number(word + 3, INT_MAX, &fd)) {
     errx(USAGE, "%s: not a descriptor's number", word);
   }
+
+  /* What is close-on-exec is one of ours, where the caller had none. */
+
+  if (CALL(fcntl, fd, F_GETFD) != 0) {
+    errno = EBADF;
+    err(FAILED, "%s", word);
+  }
   return fd;
 }
 
