@@ -87,4 +87,4 @@ uninstall:
 clean:
 	rm -f $(TOOLS)
 
-.PHONY: all check demo lint install uninstall clean
+.PHONY: all check demo fuzz lint install uninstall clean

@@ -41,7 +41,9 @@ static inline bool is_masked(const char *type) {
 static inline void explain_type(int error, const char *type) {
   if (error == ENODEV) {
     warnx("hint: this kernel has no file system %s", type);
-  } else if (error == EPERM && capable(CAP_SYS_ADMIN) && is_masked(type)) {
+  } else if (error == EPERM && capable(CAP_SYS_ADMIN) &&
+             (!strcmp(type, "proc") || !strcmp(type, "sysfs")) &&
+             is_masked(type)) {
     warnx("hint: something is mounted on the %s that is there", type);
   }
 }

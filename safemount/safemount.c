@@ -45,7 +45,7 @@ static int links; /* LINKS, or 0 */
 /* --- What is wrong ------------------------------------------------------- */
 
 static void explain_missing(const char *call) {
-  if (errno == ENOSYS) {
+  if (errno == ENOSYS && (strchr(call, '_') || strncmp(call, "fs", 2) == 0)) {
     warnx("hint: %s needs Linux %s", call,
           strcmp(call, "mount_setattr") == 0 ? "5.12" : "5.2");
   }
@@ -110,6 +110,19 @@ static bool is_made_by_us(const struct entry *entry) {
          strcmp(entry->fields.type, "symlink") == 0;
 }
 
+/* As inherited(), but an error has the line's number. */
+static bool names_descriptor(const char *word) {
+  unsigned long none;
+
+  if (strncmp(word, "fd:", 3) != 0) {
+    return false;
+  }
+  if (!number(word + 3, INT_MAX, &none)) {
+    reject(word, "not a descriptor's number");
+  }
+  return true;
+}
+
 static bool has_type(const struct entry *entry) {
   return *entry->fields.type && strcmp(entry->fields.type, "none") != 0;
 }
@@ -119,7 +132,6 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
   struct entry *entry = &entries[entry_count++];
   const struct options *options = &entry->options;
   const char *target = fields->target, *wrong;
-  unsigned long none;
   struct map map;
 
   set_position(line_number);
@@ -132,13 +144,9 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
     reject("OPTIONS", wrong);
   }
   const char *other = next_other(options, options->words);
-  if (strncmp(fields->source, "fd:", 3) == 0 &&
-      !number(fields->source + 3, INT_MAX, &none)) {
-    reject(fields->source, "not a descriptor's number");
-  }
   check_path(target);
   if (options->idmap && !strchr(options->idmap, '/') &&
-      inherited(options->idmap) < 0 &&
+      !names_descriptor(options->idmap) &&
       (wrong = parse_ranges(options->idmap, &map))) {
     reject("idmap=", wrong);
   }
@@ -158,7 +166,7 @@ static void add_entry(unsigned long line_number, const struct fields *fields) {
     if (other) {
       reject(other, "not a word for a bind or move");
     }
-    if (*fields->source != '/') {
+    if (*fields->source != '/' && !names_descriptor(fields->source)) {
       check_path(fields->source);
     }
   } else if (options->what & BIND && other) {
@@ -222,6 +230,16 @@ static int get_tree(int fd, const char *path, int what) {
   return CALL(open_tree, fd, path, OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 }
 
+/* Whether FD is the root of a mount that is attached nowhere. One outside of a
+ * chroot is in no table that we see either, but has a directory above it. */
+static bool is_detached(int fd) {
+  struct place here = look(fd, ""), up = look(fd, "..");
+  struct mount mount;
+
+  return find_mount_of(root, &mount) && !find_mount_of(fd, &mount) &&
+         here.is_mount_point && (!here.is_directory || same(&here, &up));
+}
+
 /* Opens the source of a bind, as a copy that is attached nowhere, or that of a
  * move, as what it is. False if there is none and that is no error. */
 static bool open_source(struct entry *entry) {
@@ -229,7 +247,6 @@ static bool open_source(struct entry *entry) {
   int what = entry->options.what, fd = inherited(source);
   bool given = fd >= 0, here = is_root(source) && *source != '/';
   bool walked = !given && !here && *source != '/';
-  struct mount mount;
 
   if (*source == '/') {
     fd = AT_FDCWD;
@@ -243,8 +260,7 @@ static bool open_source(struct entry *entry) {
   /* Before Linux 6.15 a detached mount cannot be copied, but attached itself.
    * What no mount table shows is one, or else another namespace's. */
 
-  if (entry->tree < 0 && error == EINVAL && given &&
-      find_mount_of(root, &mount) && !find_mount_of(fd, &mount)) {
+  if (entry->tree < 0 && error == EINVAL && given && is_detached(fd)) {
     entry->tree = CALL(fcntl, fd, F_DUPFD_CLOEXEC, 3);
     entry->as_given = true;
   }
@@ -282,6 +298,7 @@ static void open_sources(void) {
 _Noreturn static void fail_context(int context, const char *type,
                                    const char *object) {
   char text[512];
+  int error = errno;
   long n;
 
   warn("%sfsconfig %s %s", position, type, object);
@@ -291,7 +308,8 @@ _Noreturn static void fail_context(int context, const char *type,
     *strchrnul(text, '\n') = '\0';
     warnx("%s%s", position, n > 2 && text[1] == ' ' ? text + 2 : text);
   }
-  if (strlen(object) > 255) {
+  const char *value = strchr(object, '=');
+  if (error == EINVAL && strlen(value ? value + 1 : object) > 255) {
     warnx("hint: fsconfig takes at most 255 bytes");
   }
   _exit(FAILED);
@@ -316,7 +334,8 @@ static void set_word(int context, const char *type, char *word) {
 /* Tells the file system CONTEXT all its words, and creates or changes it. */
 static bool configure(int context, const struct entry *entry, bool create) {
   const struct options *options = &entry->options;
-  const char *source = entry->fields.source, *type = entry->fields.type;
+  const char *source = create ? entry->fields.source : entry->fields.target;
+  const char *type = create ? entry->fields.type : "remount";
   char *word = options->words, ro[] = "ro", rw[] = "rw";
 
   if (create &&
@@ -362,6 +381,7 @@ static bool make_file_system(struct entry *entry) {
     _exit(FAILED);
   }
   if (!configure(context, entry, true)) {
+    close_later(context);
     return false;
   }
   entry->tree =
@@ -426,8 +446,9 @@ static bool set_attributes(int tree, struct mount_attr flags, bool below) {
                        MOUNT_ATTR_SIZE_VER0)) == 0;
 }
 
-/* Sets the flags of ENTRY on TREE. They are only added to those it has: a copy
- * must not be writable, or run setuid programs, where its original is not. */
+/* Sets on TREE the flags that ENTRY names, and clears those that it names so.
+ * All others stay as they are: a copy is not writable where its original is
+ * not. */
 static void set_flags(const struct entry *entry, int tree) {
   const struct options *options = &entry->options;
   struct mount_attr flags = options->flags;
@@ -445,14 +466,23 @@ static void set_flags(const struct entry *entry, int tree) {
     explain_given(entry, error);
     _exit(FAILED);
   }
+  if (options->idmap && inherited(options->idmap) < 0) {
+    close_later(flags.userns_fd);
+  }
 }
 
 /* Sets the propagation of ENTRY: before it is attached, so that nothing comes
  * and goes meanwhile, and after, as what is on a shared mount becomes shared.
  */
-static void propagate(const struct entry *entry, int tree) {
+static void propagate(const struct entry *entry, int tree, bool attached) {
   const struct options *options = &entry->options;
   struct mount_attr flags = {.propagation = options->flags.propagation};
+
+  /* What is unbindable cannot be attached to a shared mount. */
+
+  if (flags.propagation == MS_UNBINDABLE && !attached) {
+    flags.propagation = MS_PRIVATE;
+  }
 
   if (flags.propagation &&
       !set_attributes(tree, flags, options->what & PROPAGATE_ALL)) {
@@ -479,11 +509,10 @@ static int open_target(const struct entry *entry) {
  * walked to, and the mount goes with it (CVE-2018-15664). So the way up from
  * the new mount has to come to ROOT, unless ROOT is a mount itself: off that
  * nothing can be moved. */
-static void verify(const struct entry *entry) {
+static void verify(const struct entry *entry, int target) {
   const char *at = entry->fields.target;
   struct place here = {0}, last;
-  char up[2 * PATH_MAX];
-  int tree = entry->tree;
+  char up[PATH_MAX];
   size_t size, length = 0;
 
   if (root_place.is_mount_point) {
@@ -492,16 +521,23 @@ static void verify(const struct entry *entry) {
   do {
     last = here;
     do {
+      if (length + 4 > sizeof(up)) {
+        target = CALL(openat, target, &up[0], O_PATH | O_CLOEXEC);
+        length = 0;
+      }
       memcpy(up + length, "../", 4);
       length += 3;
       at = component(at, &size) + size;
     } while (!links && !is_root(at));
-    here = look(tree, up);
+    here = look(target, up);
+
+    /* A file has no "..", so of it nothing can be said. */
+
     if (!here.inode || same(&here, &root_place)) {
       return;
     }
   } while (!same(&here, &last));
-  if (CALL(fchdir, tree) < 0 || CALL(umount2, ".", MNT_DETACH) < 0) {
+  if (CALL(fchdir, entry->tree) < 0 || CALL(umount2, ".", MNT_DETACH) < 0) {
     warn("%sumount %s", position, entry->fields.target);
   }
   errx(FAILED, "%s%s was moved out of ROOT meanwhile", position,
@@ -517,7 +553,7 @@ static void attach(const struct entry *entry, int target) {
     struct place place = look(target, "");
     covers = same(&place, &root_place);
   }
-  propagate(entry, tree);
+  propagate(entry, tree, false);
   if (CALL(move_mount, tree, "", target, "",
            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
     int error = errno;
@@ -538,9 +574,9 @@ static void attach(const struct entry *entry, int target) {
     root = tree;
     root_place = look(root, "");
   } else {
-    verify(entry);
+    verify(entry, target);
   }
-  propagate(entry, tree);
+  propagate(entry, tree, true);
 }
 
 /* Changes what is mounted on the target. */
@@ -565,7 +601,7 @@ static void change(const struct entry *entry) {
     close_fd(context);
   }
   set_flags(entry, target);
-  propagate(entry, target);
+  propagate(entry, target, true);
   close_fd(target);
 }
 
@@ -577,6 +613,10 @@ static void make(const struct entry *entry) {
 
   if (strcmp(entry->fields.type, "dir") == 0) {
     if ((fd = open_below(root, target, links | MAKE_DIR)) < 0) {
+      fail("mkdir", target);
+    }
+    if (!look(fd, "").is_directory) {
+      errno = EEXIST;
       fail("mkdir", target);
     }
     close_fd(fd);
@@ -617,10 +657,6 @@ static void carry_out(struct entry *entry) {
     }
     set_flags(entry, entry->tree);
   }
-  int target = open_target(entry);
-  if (target < 0) {
-    return;
-  }
   if (!(what & (BIND | MOVE))) {
     if (!make_file_system(entry)) {
       return;
@@ -628,6 +664,10 @@ static void carry_out(struct entry *entry) {
     if (entry->options.idmap) {
       set_flags(entry, entry->tree);
     }
+  }
+  int target = open_target(entry);
+  if (target < 0) {
+    return;
   }
   attach(entry, target);
   close_later(target);

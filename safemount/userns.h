@@ -80,8 +80,10 @@ static inline int open_own_proc(void) {
   char self[16] = "";
   int proc = CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-  if (proc < 0 || CALL(fstatfs, proc, &fs) < 0 ||
-      fs.f_type != PROC_SUPER_MAGIC) {
+  if (proc < 0 || CALL(fstatfs, proc, &fs) < 0) {
+    err(FAILED, "%sidmap= needs /proc", position);
+  }
+  if (fs.f_type != PROC_SUPER_MAGIC) {
     errx(FAILED, "%sidmap= needs /proc, which is not a procfs", position);
   }
   if (CALL(readlinkat, proc, "self", &self, sizeof(self) - 1) < 0 ||

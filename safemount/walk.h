@@ -22,9 +22,8 @@
 enum { LINKS = 1, MAKE_DIR = 2, MAKE_FILE = 4 };
 
 #define MOST_LINKS 40 /* as the kernel */
-#define MOST_RETRIES                                                           \
-  32 /* of a walk that others disturb: openat2(2), EAGAIN                      \
-      */
+/* An openat2(2) that others disturb answers EAGAIN: it is tried this often. */
+#define MOST_RETRIES 32
 #ifndef ST_NOSYMFOLLOW
 #define ST_NOSYMFOLLOW 0x2000 /* Linux 5.10 */
 #endif
@@ -134,7 +133,7 @@ static inline bool read_link(int fd, char text[PATH_MAX]) {
     errno = ELOOP;
     return false;
   }
-  long length = CALL(readlinkat, fd, "", text, PATH_MAX - 1);
+  long length = CALL(readlinkat, fd, "", &text[0], PATH_MAX - 1);
   if (length < 0) {
     return false;
   }

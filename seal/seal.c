@@ -180,6 +180,12 @@ static void explain_script(int fd, const char *prog, const char *path) {
   while (*interpreter == ' ' || *interpreter == '\t') {
     interpreter++;
   }
+
+  /* env(1) would execute the interpreter that PATH has, unsealed. */
+
+  if (strncmp(interpreter, "/usr/bin/env ", 13) == 0) {
+    interpreter += strncmp(interpreter + 13, "-S ", 3) == 0 ? 16 : 13;
+  }
   *strchrnul(line, '\n') = '\0';
   warnx("%s is a script: what would have to be sealed is its interpreter",
         prog);

@@ -583,6 +583,7 @@ TABLE
     safemount -r . -t symlink other fd || echo "[$?]"
     safemount -r . -t symlink other dir || echo "[$?]"
     safemount -r . -t dir none file || echo "[$?]"
+    safemount -r . -t dir none /file/ || echo "[$?]"
     safemount -r . -t dir -o ro none dir || echo "[$?]"
     readlink fd
 END
@@ -591,11 +592,51 @@ END
 /proc/self/fd
 [125]
 [125]
+[125]
+[125]
 [64]
 /proc/self/fd" ] || fail "$output"
 }
 
 # --- Sources ----------------------------------------------------------------
+
+# A number that the caller left free is one of safemount's own: ROOT is 3 or 4.
+@test "a descriptor that was not open is no table, no source and no user namespace" {
+  local n
+  for n in 0 3 4 5 6; do
+    alone "$n" <<'END'
+      exec 3>&- 4>&- 5>&- 6>&-
+      cd "$here"
+      before=$(mounts)
+      eval "exec $1<&-"
+      for how in "-f fd:$1" "-o bind,create=file fd:$1 new" "-o bind fd:$1 dir" "-o bind,idmap=fd:$1 $here/source dir"; do
+        status=0
+        safemount -r root $how echo RAN || status=$?
+        [ "$status" -eq 125 ]
+        [ "$(mounts)" -eq "$before" ]
+      done
+END
+    [[ $status -eq 0 && $output != *RAN* && $output == *"fd:$n: Bad file descriptor"* ]] || fail "$output"
+  done
+}
+
+# In a chroot no table shows what is mounted outside it, and yet it is attached.
+@test "a bind moves nothing away, though its source be unbindable and outside of a chroot" {
+  alone <<'END'
+    cd "$here"
+    mount -t tmpfs tmpfs root
+    mkdir root/{proc,dir}
+    mount -t proc proc root/proc
+    cp "$(type -p safemount)" root
+    mount -t tmpfs tmpfs victim
+    touch victim/mark
+    mount --make-unbindable victim
+    chroot root /safemount -o bind fd:9 dir 9<victim && exit 1
+    [ -e victim/mark ]
+    [ ! -e root/dir/mark ]
+END
+  [ "$status" -eq 0 ]
+}
 
 @test "an absolute source is opened before the first line is carried out" {
   alone <<'END'
@@ -1217,6 +1258,40 @@ END
 END
   [ "$status" -eq 0 ]
   [[ $output == *"longer than 1 MiB"*"more than 8192 mounts"* ]]
+}
+
+@test "a source that we may not search, and a target 1400 levels deep, are mounted and verified" {
+  make_user alice
+  alone <<'END'
+    cd "$here"
+    chown 5000 source
+    chmod 700 source
+    safemount -r root -o bind,idmap=0:100000:1 "$here/source" dir
+    umount root/dir
+    path=$(printf 'd/%.0s' {1..1400})
+    before=$(mounts)
+    safemount -r root -t tmpfs -o create=dir none "$path"
+    [ "$(mounts)" -eq $((before + 1)) ]
+END
+  [ "$status" -eq 0 ]
+}
+
+@test "what is unbindable can be mounted where mounts are shared" {
+  alone_shared <<'END'
+    cd "$here"
+    safemount -r root -o bind,unbindable "$here/source" dir
+    safemount -r root -t tmpfs -o runbindable none proc
+    [ "$(grep -c "$here/root/.* unbindable" /proc/self/mountinfo)" -eq 2 ]
+END
+  [ "$status" -eq 0 ]
+}
+
+@test "optional makes no directory for a file system that is not there" {
+  alone <<'END'
+    safemount -r "$root" -t ext4 -o optional,create=dir /dev/nonexistent new/dir
+    [ ! -e "$root/new" ]
+END
+  [ "$status" -eq 0 ]
 }
 
 @test "a mount on / covers ROOT, and later lines are below it" {
