@@ -78,7 +78,7 @@ static inline void put_format(struct line *line, const char *format,
     } else if (*++format == 's') {
       put_string(line, va_arg(args, const char *));
     } else if (*format == 'c') {
-      put_char(line, va_arg(args, int));
+      put_string(line, (char[]){va_arg(args, int), '\0'});
     } else {
       put_number(line, va_arg(args, long));
       format++;

@@ -66,9 +66,11 @@ static inline _Noreturn void print(const char *text) {
 
 /* The letter of the next option, with its argument in *VALUE, or 0 when *ARGV
  * has come to the operands. KNOWN lists letters as for getopt(3), whose errors
- * would bring in stdio; -h, -V and -v are known to all and handled here. */
+ * would bring in stdio, but "::" follows one whose arguments add up: any other
+ * is wrong twice. -h, -V and -v are known to all and handled here. */
 static inline int option(char ***argv, const char *known, char **value) {
   static const char *letters;
+  static uint64_t given;
   const char *found;
 
   if (!letters || !*letters) {
@@ -110,6 +112,10 @@ static inline int option(char ***argv, const char *known, char **value) {
     }
     *argv += !*letters;
     letters = "";
+    if (given >> (letter & 63) & 1 && found[2] != ':') {
+      errx(USAGE, "option -%c is given twice", letter);
+    }
+    given |= 1UL << (letter & 63);
   }
   return letter;
 }

@@ -751,9 +751,6 @@ int main(int argc, char **argv) {
     } else if (letter == 'f') {
       table = value;
     } else if (letter == 'o') {
-      if (options) {
-        errx(USAGE, "-o twice: join the words with commas");
-      }
       options = value;
     } else if (letter == 'r') {
       root_path = value;

@@ -92,6 +92,12 @@ step() {
     [ "$status" -eq 64 ]
     [[ ${lines[0]} == *" needs an argument" ]]
   done
+  for tool in 'pivot -k 3 -k 4 /' 'seal -a x -ay true' 'nsjoin -n net -n uts 1' 'idmap -u root -g root -uself' 'safemount -U a -U b'; do
+    # shellcheck disable=SC2086 # a tool and its words
+    try $tool
+    [ "$status" -eq 64 ]
+    [[ ${lines[0]} == *" is given twice" ]]
+  done
   for tool in pivot seal nsjoin safemount; do
     try "$tool"
     [ "$status" -eq 64 ]
