@@ -11,7 +11,7 @@
 
 struct lines {
   int fd;
-  char buffer[4096]; /* the line that was read last, and what follows it */
+  char buffer[8192]; /* the line that was read last, and what follows it */
   size_t next, end;
   bool over;
 };

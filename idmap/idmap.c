@@ -140,13 +140,19 @@ static int make_child(void) {
   return child;
 }
 
-static bool has_ended_well(int pid) {
+/* With signals HELD, Ctrl-Z stops it and not us, which the shell waits for. */
+static bool has_ended_well(int pid, bool held) {
+  int states = held ? WEXITED | WSTOPPED : WEXITED;
   siginfo_t end;
 
-  if (CALL(waitid, P_PID, pid, &end, WEXITED, NULL) < 0) {
-    err(FAILED, "waitid");
+  while (CALL(waitid, P_PID, pid, &end, states, NULL) == 0) {
+    if (end.si_code != CLD_STOPPED) {
+      return end.si_code == CLD_EXITED && end.si_status == 0;
+    }
+    long self = CALL(getpid);
+    CALL(kill, self, SIGSTOP);
   }
-  return end.si_code == CLD_EXITED && end.si_status == 0;
+  err(FAILED, "waitid");
 }
 
 /* Where newuidmap(1) and newgidmap(1) are looked for: not on PATH, which may be
@@ -198,8 +204,8 @@ static int start_helper(bool gids, int pid, const struct map *map,
 
 /* Ends the step if the helper PID refused. It has said why, but not if it is
  * not what it should be. */
-static void finish_helper(bool gids, int pid) {
-  if (pid && !has_ended_well(pid)) {
+static void finish_helper(bool gids, int pid, bool held) {
+  if (pid && !has_ended_well(pid, held)) {
     warnx("%s failed", helpers[0][gids] + 9);
     for (int i = 0; i < 3 && !explain_helper(helpers[i][gids]); i++) {
     }
@@ -249,8 +255,8 @@ static void write_maps(const struct plan *plan, int pid, int dir,
   if (plan->users.uid != 0 && !is_own(&plan->gids, &plan->groups)) {
     gid_helper = start_helper(true, pid, &plan->gids, signals);
   }
-  finish_helper(false, uid_helper);
-  finish_helper(true, gid_helper);
+  finish_helper(false, uid_helper, signals);
+  finish_helper(true, gid_helper, signals);
   finish_map(dir, "uid_map", &plan->uids, uid_helper, false);
   finish_map(dir, "gid_map", &plan->gids, gid_helper, true);
 }
@@ -266,7 +272,7 @@ static bool run_command(const char *command, int pid, long status,
 
   int child = make_child();
   if (child > 0) {
-    return has_ended_well(child);
+    return has_ended_well(child, signals);
   }
   if (signals) {
     release_signals(signals);
@@ -485,7 +491,7 @@ static void join_mapped(const struct plan *plan, int proc) {
   /* It must not be among PROG's children. */
 
   close_fd(ends[1]);
-  has_ended_well(child);
+  has_ended_well(child, false);
 }
 
 /* Makes the process that runs -o when it gets a word, where we are now. */
@@ -528,7 +534,8 @@ static void enter(struct plan *plan, int proc) {
   if (own) {
     write_maps(plan, 0, open_in(proc, "self"), NULL);
   }
-  if (before && (CALL(write, ends[1], "", 1) != 1 || !has_ended_well(before))) {
+  if (before &&
+      (CALL(write, ends[1], "", 1) != 1 || !has_ended_well(before, false))) {
     _exit(FAILED);
   }
   if (children && inherited.handler) {
@@ -726,7 +733,7 @@ int main(int argc, char **argv) {
 
   if (!*argv) {
     argv = shell;
-    *argv = *argv ? *argv : "/bin/sh";
+    *argv = *argv && **argv ? *argv : "/bin/sh";
   }
   if (plan.waits) {
     enter_and_wait(&plan, proc, argv);

@@ -117,14 +117,14 @@ static inline int open_ptmx_below(int root, int proc, struct statx *owner) {
   struct line path;
   int fd = root;
 
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 3 && fd >= 0; i++) {
     const char *name = names[i];
     fd = CALL(openat, fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   }
-  if (fd >= 0 && CALL(fstatfs, fd, &fs) == 0) {
+  if (fd >= 0) {
     *owner = stat_of(fd);
-    if (fs.f_type != DEVPTS_SUPER_MAGIC || owner->stx_rdev_major != 5 ||
-        owner->stx_rdev_minor != 2) {
+    if (CALL(fstatfs, fd, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC ||
+        owner->stx_rdev_major != 5 || owner->stx_rdev_minor != 2) {
       errx(FAILED, "/dev/pts/ptmx of the target is no pty multiplexer");
     }
     fd = open_end(proc, put_name(&path, "self/fd/", fd));
@@ -353,6 +353,17 @@ static inline void hang_up(struct terminal *terminal, struct child *child) {
   terminal->in = terminal->master = -1;
 }
 
+/* Sends SIGNAL, of a key, to the foreground of the new terminal. False if PROG
+ * is there and would not get it. */
+static inline bool key_is_sent(const struct terminal *terminal,
+                               const struct child *child, int signal) {
+  int group;
+
+  return control(terminal->master, TIOCGPGRP, &group) &&
+         !(group == child->pid && would_not_get(child, signal)) &&
+         syscall(SYS_ioctl, terminal->master, TIOCSIG, signal) == 0;
+}
+
 /* Takes one of SIGNALS. True if CHILD has ended, and how is in *END; or if it
  * had before, and we are told to end, too. */
 static inline bool heed(struct terminal *terminal, struct child *child,
@@ -376,11 +387,18 @@ static inline bool heed(struct terminal *terminal, struct child *child,
   if (info.ssi_signo == SIGCONT) {
     terminal->taken = false;
   }
-  if (!end->si_pid) {
-    forward(child, &info);
-    return false;
+  if (end->si_pid) {
+    return info.ssi_signo != SIGCONT;
   }
-  return info.ssi_signo != SIGCONT;
+
+  /* A key of ours that was no byte: it is one for the foreground inside. */
+
+  if (info.ssi_code != SI_KERNEL ||
+      (info.ssi_signo != SIGINT && info.ssi_signo != SIGQUIT) ||
+      !key_is_sent(terminal, child, info.ssi_signo)) {
+    forward(child, &info);
+  }
+  return false;
 }
 
 /* Waits until CHILD has ended, as wait_for() does, and relays TERMINAL. One
@@ -418,14 +436,16 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
     syscall(SYS_ppoll, fds, 5, ours ? NULL : &soon, NULL, 0);
 
     if (fds[0].revents) {
+      bool had_ended = end.si_pid;
       if (heed(terminal, child, signals, &end)) {
-        if (rest < IN_FLIGHT) {
+        if (had_ended) {
           break;
         }
         close_fd(terminal->slave);
       }
       continue;
     }
+
     /* A pager may have set itself up while we waited. */
 
     if (fds[1].revents && take(terminal) && fill(&typed, terminal->in) >= 0) {

@@ -40,7 +40,8 @@ static inline int confinement(const char *list) {
  * it; "" is that of version 2. It is mounted nowhere: what is on /sys/fs/cgroup
  * need not be all. */
 static inline int open_hierarchy(char *controllers) {
-  int fs = CALL(fsopen, *controllers ? "cgroup" : "cgroup2", FSOPEN_CLOEXEC);
+  const char *type = *controllers ? "cgroup" : "cgroup2";
+  int fs = CALL(fsopen, type, FSOPEN_CLOEXEC);
   long failed = fs < 0;
 
   for (char *next, *word = controllers; *word && !failed; word = next) {
@@ -99,8 +100,12 @@ static inline void join_cgroups(int proc, const struct target *target) {
     if (has_line(own, line)) {
       continue;
     }
-    if (split(line, fields, 3) < 3 || fields[2][0] != '/' ||
-        strncmp(fields[2], "/..", 3) == 0 || strlen(fields[2]) >= PATH_MAX) {
+    int count = split(line, fields, 3);
+    if (count > 3) {
+      fields[2][strlen(fields[2])] = ':'; /* one of the path's own */
+    }
+    if (count < 3 || fields[2][0] != '/' || strncmp(fields[2], "/..", 3) == 0 ||
+        strlen(fields[2]) >= PATH_MAX) {
       errx(FAILED, "the cgroup of process %ld is out of our sight",
            (long)target->pid);
     }

@@ -45,7 +45,7 @@ static void parse(int argc, char **argv, struct entry *entry, char ***operands,
   int letter, count = 0;
 
   argv = begin(argc, argv);
-  while ((letter = option(&argv, "a:Eef:g:k:n:tu:x", &value))) {
+  while ((letter = option(&argv, "a::Eef::g:k:n:tu:x", &value))) {
     if (letter == 'a') {
       entry->confinement |= confinement(value);
     } else if (letter == 'E') {
@@ -59,6 +59,9 @@ static void parse(int argc, char **argv, struct entry *entry, char ***operands,
       files[count++] = value;
     } else if (letter == 'k') {
       entry->keep = value;
+      if (strlen(value) > 2 * PATH_MAX) {
+        errx(USAGE, "the list of -k is too long");
+      }
       for (const char *rest = value; rest;) {
         rest = range(rest, &id, &last);
       }
@@ -124,8 +127,9 @@ static void look_up(struct entry *entry, char *name, const char **files) {
   if (target->pid) {
     add_target(parts, name, entry->proc, target, entry->types);
   }
-  if ((entry->confinement || entry->their_env) && !target->pid) {
-    errx(FAILED, "-a and -e need a process, and %s is none", name);
+  if ((entry->confinement || entry->their_env || entry->types) &&
+      !target->pid) {
+    errx(FAILED, "-a, -e and -n need a process, and %s is none", name);
   }
   if (!parts->types) {
     errx(FAILED, "%s is in our own namespaces: nothing to join", name);
@@ -356,7 +360,8 @@ static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
     end_as(&end);
   }
 
-  struct child child = {.pid = *pid, .dir = -1, .alive = alive[1]};
+  struct child child = {
+      .pid = *pid, .dir = -1, .alive = alive[1], .inside = true};
   int signals = open_signals();
   if (entry->has_terminal) {
     char path[48];

@@ -137,7 +137,7 @@ static inline unsigned long inode_of(int dir, const char *path) {
  * be there from before it became that process, dead ones without a namespace.
  */
 static inline void find_waited(int proc, struct target *target) {
-  char path[48], text[256] = "", again[sizeof(text)] = "";
+  char path[48], text[4096] = "", again[sizeof(text)] = "";
   unsigned long child = 0, next;
   const char *end = text;
   int children =

@@ -107,6 +107,8 @@ struct child {
   int pid, dir;  /* dir: of its /proc/PID, or -1 */
   int alive;     /* the write end of a pipe, which closes when we die */
   bool is_init;  /* PROG is PID 1 of a namespace */
+  bool inside;   /* others than those who see us can stop PROG */
+  bool stopped;  /* it is, by our SIGSTOP */
   bool leads;    /* PROG leads a session, which nobody else is in */
   int killed_by; /* a signal that had to become SIGKILL, or 0 */
 };
@@ -131,7 +133,7 @@ static inline void read_of(const struct child *child, const char *name,
  * in sigtimedwait(2), what it asks for does not show as blocked. And who has
  * nobody to be continued by is not stopped from a terminal: setpgid(2). */
 static inline bool would_not_get(const struct child *child, int signal) {
-  static char status[1 << 16]; /* its "Groups:" may be long */
+  static char status[1 << 20]; /* its "Groups:" may be 65536 */
   char call[24];
   unsigned long number;
 
@@ -153,15 +155,18 @@ static inline void forward(struct child *child,
 
   if (would_not_get(child, signal)) {
     if (is_stop(signal)) {
+      child->stopped = true;
       signal = SIGSTOP;
     } else if (signal != SIGCONT && signal != SIGURG && signal != SIGWINCH) {
       child->killed_by = signal;
       signal = SIGKILL;
     }
-  } else if (info->ssi_code == SI_KERNEL && signal != SIGCONT) {
+  } else if (info->ssi_code == SI_KERNEL && signal != SIGCONT &&
+             signal != SIGALRM) {
 
     /* A key of the terminal: the kernel sent it to all of the foreground, so
-     * PROG has it already, unless it left for a process group of its own. */
+     * PROG has it already, unless it left for a process group of its own. The
+     * alarm(2) of who became us is not from there: exec keeps it. */
 
     long group = CALL(getpgid, child->pid);
     if (group == CALL(getpgid, 0)) {
@@ -171,9 +176,11 @@ static inline void forward(struct child *child,
   CALL(kill, child->pid, signal);
 }
 
-/* Takes notice of what became of CHILD. Stops when it has stopped; true when it
- * has ended, and how in *END. */
-static inline bool has_ended(const struct child *child, siginfo_t *end) {
+/* Takes notice of what became of CHILD; true when it has ended, and how in
+ * *END. Stops when CHILD was stopped from a terminal, or by us, and whoever
+ * continues it finds us. Stopped by SIGSTOP it is by somebody who knows it,
+ * perhaps from inside, and who would leave us stopped. */
+static inline bool has_ended(struct child *child, siginfo_t *end) {
   end->si_pid = 0;
   while (CALL(waitid, P_PID, child->pid, end, WEXITED | WSTOPPED | WNOHANG) ==
              0 &&
@@ -184,8 +191,11 @@ static inline bool has_ended(const struct child *child, siginfo_t *end) {
       }
       return true;
     }
-    long self = CALL(getpid);
-    CALL(kill, self, SIGSTOP);
+    if (!child->inside || is_stop(end->si_status) || child->stopped) {
+      child->stopped = false;
+      long self = CALL(getpid);
+      CALL(kill, self, SIGSTOP);
+    }
     end->si_pid = 0;
   }
   return false;
@@ -218,7 +228,6 @@ static inline siginfo_t wait_for(struct child *child, int signals) {
 
 /* Ends this process as that child ended. */
 static inline _Noreturn void end_as(const siginfo_t *end) {
-  struct rlimit none = {0, 0};
   struct action initial = {0};
   uint64_t unblocked = 0;
   int signal = end->si_status;
@@ -227,9 +236,10 @@ static inline _Noreturn void end_as(const siginfo_t *end) {
     _exit(signal);
   }
 
-  /* The core is PROG's to leave, and not that of a process that waited. */
+  /* The core is PROG's to leave, and not that of a process that waited. A
+   * limit of 0 says nothing to a core_pattern that is a pipe: core(5). */
 
-  CALL(setrlimit, RLIMIT_CORE, &none);
+  CALL(prctl, PR_SET_DUMPABLE, 0);
   CALL(rt_sigaction, signal, &initial, NULL, SET_SIZE);
   CALL(rt_sigprocmask, SIG_SETMASK, &unblocked, NULL, SET_SIZE);
   long self = CALL(getpid);

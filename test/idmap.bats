@@ -749,6 +749,26 @@ ended() {
   [ "$status" -eq 3 ]
 }
 
+# alarm(2) is kept across exec, and comes from the kernel as the keys do.
+@test "an alarm that was set before ends PROG" {
+  local space
+  for space in '-n pid' '-O true'; do
+    # shellcheck disable=SC2086
+    try env --default-signal perl -e 'alarm 1; exec @ARGV' idmap -u root -g root $space sleep 9
+    [ "$status" -eq 142 ]
+  done
+}
+
+@test "PID 1 with 65536 groups gets a signal that it has no handler for" {
+  python3 -c 'import os, sys; os.setgroups(range(65536)); os.execvp("idmap", sys.argv[1:])' \
+    idmap -u all -g all -n pid sleep 7006 3>&- &
+  pid=$!
+  wait_for pgrep -x -f 'sleep 7006'
+  kill -TERM "$pid"
+  ended
+  [ "$status" -eq 143 ]
+}
+
 @test "it stops when PROG stops, and both go on" {
   for space in '-n pid' '-O true'; do
     # shellcheck disable=SC2086

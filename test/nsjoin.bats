@@ -684,15 +684,21 @@ END
   kill -CONT "$pid"
   wait_for state "$child" S
   wait_for state "$pid" S
-  kill -STOP "$child"
-  wait_for state "$pid" T
-  kill -CONT "$pid"
-  wait_for state "$child" S
   kill -9 "$pid"
   gone() {
     [ ! -e "/proc/$1" ]
   }
   wait_for gone "$child"
+
+  # Stopped from inside, it is not to hold up the end of the container.
+  background seal nsjoin "$inside" sleep 1002
+  wait_for sleeps_below "$pid"
+  child=$(child_of "$pid")
+  nsenter -p -m -t "$inside" sh -c 'kill -STOP $(pgrep -x sleep)'
+  wait_for state "$child" T
+  kill -9 "$inside"
+  wait_for gone "$pid"
+  container "${all[@]}"
 
   # Killed before PROG runs, at each point that strace can hold.
   local call
@@ -737,6 +743,21 @@ END
     [ "$(wc -l <own)" -le 64 ]
     [ "$(wc -l <own)" -gt 40 ]
     [ -z "$(sort own | uniq -d)" ]
+  done
+}
+
+# containerd's cgroups have colons in their names, and /kube may be there, too.
+@test "-a cgroup joins the cgroup whose name has a colon, or is longer than a line may be, or none" {
+  container --pid --mount
+  local name
+  for name in '/kube:cri:8b2c' "/$(head -c 4093 /dev/zero | tr '\0' x)"; do
+    alone "$inside" "0::$name" <<'END'
+      echo "$2" >cg
+      mount --bind cg "/proc/$1/cgroup"
+      seal nsjoin -v -a cgroup "$1" echo RAN
+END
+    [[ $status -eq 125 && $output != *$'\n'RAN* ]]
+    [[ ${#name} -gt 99 || $output == *'"./kube:cri:8b2c/cgroup.procs"'* ]]
   done
 }
 

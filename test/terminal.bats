@@ -295,6 +295,18 @@ target() {
   [ -z "$output" ]
 }
 
+@test "with standard input that is no terminal, Ctrl-C reaches the foreground inside" {
+  open_screen
+  enter "idmap -t -u root -g root bash -c 'sleep 8001; echo not this' </dev/null"
+  wait_for pid_of sleep 8001
+  screen send-keys C-c
+  gone() {
+    ! pgrep -x 'idmap|sleep'
+  }
+  wait_for gone
+  ! shows '^not this' || fail 'only PROG got it'
+}
+
 @test "100 MB go through, each way, without loss or reorder" {
   head -c 100000000 /dev/urandom >big
   sum=$(sha256sum <big)
