@@ -93,7 +93,6 @@ in_box() {
   exec {secret}</etc
   in_box / sh -c 'ls /proc/self/fd; id -G; keyctl show @s 2>&1 | tail -n +2'
   exec {secret}<&-
-  [[ $output != *"$secret"* ]]
   [ "${lines[0]} ${lines[1]} ${lines[2]} ${lines[3]}" = "0 1 2 3" ]
   [ "${lines[4]}" = 0 ]
 }
