@@ -416,6 +416,29 @@ END
   [[ $output == *"ours: [125]"* ]]
 }
 
+# The roots of its subvolumes all have one inode number, on one mount.
+@test "a subvolume of btrfs that is moved out of ROOT meanwhile takes no mount along" {
+  alone <<'END'
+    cd "$here"
+    truncate -s 200M image
+    mkfs.btrfs -q image
+    mkdir fs
+    mount -o loop image fs || exit 3
+    btrfs subvolume create fs/root
+    btrfs subvolume create fs/root/nested
+    mkdir fs/root/nested/dir
+    strace -qq -o log -e trace=move_mount -e inject=move_mount:delay_enter=700000 \
+      safemount -r fs/root -t tmpfs none nested/dir 3>&- &
+    wait_for grep -q move_mount log
+    mv fs/root/nested fs
+    wait $! && exit 1
+    awk '{ print $5 }' /proc/self/mountinfo | grep "$here/fs/nested" && exit 1
+    exit 0
+END
+  [ "$status" -ne 3 ] || skip "no btrfs can be mounted"
+  [ "$status" -eq 0 ]
+}
+
 @test "nothing can be moved out of a ROOT that is a mount" {
   mkdir "$here/outside"
   alone <<'END'

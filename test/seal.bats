@@ -229,6 +229,12 @@ END
   [[ $output == *"seal /bin/sh -e ./script"* ]]
   try seal /bin/sh -e ./script word
   [ "$output" = "ran word" ]
+  # env(1) would execute what PATH has, as it is.
+  printf '#!/usr/bin/env bash\nreadlink /proc/$$/exe\n' >script
+  try seal ./script
+  [[ $output == *"use seal bash ./script"* ]]
+  try seal bash ./script
+  [ "$output" = '/memfd:bash (deleted)' ]
   printf '#!/proc/self/exe\n' >script
   try seal ./script
   [ "$status" -eq 126 ]
