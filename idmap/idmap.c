@@ -413,7 +413,7 @@ static int open_number(int proc, int pid) {
   return open_in(proc, path.text);
 }
 
-static gid_t groups[65536]; /* root's own, in case that they are dropped */
+static gid_t root_groups[65536]; /* root's own, in case that they are dropped */
 static long group_count;
 
 /* Those of root's groups that are no ids of the map would open files all the
@@ -425,10 +425,10 @@ static void drop_groups(const struct plan *plan, int proc) {
   if (!plan->user || plan->users.uid != 0) {
     return;
   }
-  group_count = CALL(getgroups, 65536, &groups);
+  group_count = CALL(getgroups, 65536, &root_groups);
   bool foreign = group_count < 0;
   for (long i = 0; i < group_count; i++) {
-    foreign |= inside_of(&plan->gids, groups[i]) < 0;
+    foreign |= inside_of(&plan->gids, root_groups[i]) < 0;
   }
   if (!foreign || CALL(setgroups, 0, NULL) == 0) {
     return;
@@ -609,9 +609,11 @@ static void enter_and_wait(struct plan *plan, int proc, char **argv) {
     run(argv);
   }
 
+  /* What runs outside has root's groups again, as far as it may. */
+
   close_fd(ends[0]);
   if (plan->user && plan->users.uid == 0) {
-    CALL(setgroups, group_count, &groups);
+    CALL(setgroups, group_count, &root_groups);
   }
   int pid = number_of(proc, pidfd);
   child.dir = open_number(proc, pid);

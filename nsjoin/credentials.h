@@ -127,16 +127,6 @@ static inline void new_keyring(int proc) {
   }
 }
 
-/* A set of signals or capabilities in /proc/PID/status. */
-static inline uint64_t hex(const char *digit) {
-  uint64_t bits = 0;
-
-  for (; *digit; digit++) {
-    bits = bits * 16 + (*digit > '9' ? *digit - 'a' + 10 : *digit - '0');
-  }
-  return bits;
-}
-
 /* Ignored signals are inherited by exec. Only those are taken back, since each
  * is a system call. */
 static inline void reset_signals(int proc) {

@@ -89,18 +89,22 @@ static inline const char *find_line(const char *text, const char *name) {
   return NULL;
 }
 
+/* A set of signals or capabilities, as /proc/PID/status has it, to its line's
+ * end. */
+static inline uint64_t hex(const char *digit) {
+  uint64_t bits = 0;
+
+  for (; *digit > ' '; digit++) {
+    bits = bits * 16 + (*digit > '9' ? *digit - 'a' + 10 : *digit - '0');
+  }
+  return bits;
+}
+
 /* Whether SET, such as SigCgt, of STATUS, a /proc/PID/status, has SIGNAL. */
 static inline bool status_has(const char *status, const char *set, int signal) {
   const char *at = find_line(status, set);
-  uint64_t bits = 0;
 
-  if (!at) {
-    return true;
-  }
-  for (; *at && *at != '\n'; at++) {
-    bits = bits * 16 + (*at > '9' ? *at - 'a' + 10 : *at - '0');
-  }
-  return bits >> (signal - 1) & 1;
+  return !at || hex(at) >> (signal - 1) & 1;
 }
 
 struct child {

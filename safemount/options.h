@@ -34,7 +34,7 @@ struct options {
 struct word {
   char name[14];
   unsigned short what;
-  unsigned set, clear;
+  unsigned set, clear; /* flags; of a propagation, set is that */
 };
 
 /* The kinds of atime exclude each other, and mount_setattr(2) wants all of them

@@ -9,8 +9,9 @@
 static char position[32];
 
 static inline void set_position(unsigned long number) {
-  struct line line = {.length = 0};
+  struct line line;
 
+  line.length = 0;
   if (number) {
     put_string(&line, "line ");
     put_number(&line, number);
