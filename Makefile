@@ -20,7 +20,7 @@ endif
 
 SMALL := $(shell $(CC) -Oz -E -xc /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os)
 HARDEN = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -fPIE \
-  -fstack-protector-strong -ffunction-sections -fdata-sections \
+  -fstack-protector-strong -ffunction-sections -fdata-sections -fmerge-all-constants \
   -fno-asynchronous-unwind-tables
 LINK = -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code
 START = -static-pie

@@ -353,13 +353,13 @@ static inline void hang_up(struct terminal *terminal, struct child *child) {
   terminal->in = terminal->master = -1;
 }
 
-/* Sends SIGNAL, of a key, to the foreground of the new terminal. False if PROG
- * is there and would not get it. */
+/* Sends SIGNAL, of a key, to the foreground of the new terminal. False if there
+ * is none, or PROG is it and would not get it. */
 static inline bool key_is_sent(const struct terminal *terminal,
                                const struct child *child, int signal) {
   int group;
 
-  return control(terminal->master, TIOCGPGRP, &group) &&
+  return control(terminal->master, TIOCGPGRP, &group) && group > 0 &&
          !(group == child->pid && would_not_get(child, signal)) &&
          syscall(SYS_ioctl, terminal->master, TIOCSIG, signal) == 0;
 }
@@ -462,6 +462,9 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
     }
 
     if (fds[4].revents && !drain(&shown, terminal->out)) {
+      if (end.si_pid) {
+        break;
+      }
       shown.length = 0;
       hang_up(terminal, child);
     }

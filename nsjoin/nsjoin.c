@@ -360,8 +360,11 @@ static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
     end_as(&end);
   }
 
-  struct child child = {
-      .pid = *pid, .dir = -1, .alive = alive[1], .inside = true};
+  /* In the foreground of a terminal somebody sees that we stop, and goes on. */
+
+  int group;
+  struct child child = {.pid = *pid, .dir = -1, .alive = alive[1]};
+  child.inside = !control(0, TIOCGPGRP, &group) || group != CALL(getpgid, 0);
   int signals = open_signals();
   if (entry->has_terminal) {
     char path[48];

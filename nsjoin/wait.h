@@ -108,12 +108,12 @@ static inline bool status_has(const char *status, const char *set, int signal) {
 }
 
 struct child {
-  int pid, dir;  /* dir: of its /proc/PID, or -1 */
-  int alive;     /* the write end of a pipe, which closes when we die */
-  bool is_init;  /* PROG is PID 1 of a namespace */
-  bool inside;   /* others than those who see us can stop PROG */
-  bool stopped;  /* it is, by our SIGSTOP */
-  bool leads;    /* PROG leads a session, which nobody else is in */
+  int pid, dir; /* dir: of its /proc/PID, or -1 */
+  int alive;    /* the write end of a pipe, which closes when we die */
+  bool is_init; /* PROG is PID 1 of a namespace */
+  bool inside;  /* a SIGSTOP of PROG's may be from inside, and nobody sees it */
+  bool stopped; /* it is, by our SIGSTOP */
+  bool leads;   /* PROG leads a session, which nobody else is in */
   int killed_by; /* a signal that had to become SIGKILL, or 0 */
 };
 

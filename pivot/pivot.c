@@ -18,33 +18,37 @@
 
 ABOUT("pivot", "[-fv] [-k LIST] [-o PUT-OLD] NEW-ROOT [PROG [ARG]...]\n");
 
-/* Whether something was mounted over PATH, or over a directory above it, after
- * what the mount ID is part of. The table has all that PATH goes through, or
- * did; the mounts that ID stands on are known by their parents. */
+/* Whether something is mounted over PATH, or over a directory above it, but for
+ * the mount ID that it is on, and those that this stands on. On each of them it
+ * covers PATH if it is mounted before the place where PATH leaves that mount.
+ */
 static bool is_covered(int proc, const char *path, unsigned long id) {
+  size_t end = strlen(path) + 1, length;
+  struct mount on, mount;
   struct table table;
-  struct mount mount;
-  int others = 0;
 
-  if (!open_table(&table, proc)) {
-    errx(FAILED, "no path and no mount table shows whether %s is covered",
-         path);
-  }
-  while (next_mount(&table, &mount)) {
-    unescape(mount.point);
-    size_t length = strlen(mount.point);
-    others += strncmp(path, mount.point, length) == 0 &&
-              (length == 1 || path[length] == '/' || !path[length]);
-  }
-  close_fd(table.fd);
-  while (find_mount(proc, id, &mount)) {
-    others--;
-    if (mount.parent == id) {
-      break;
+  while (find_mount(proc, id, &on)) {
+    bool covered = false;
+    open_table(&table, proc);
+    while (next_mount(&table, &mount)) {
+      unescape(mount.point);
+      length = strlen(mount.point);
+      covered |= mount.parent == id && mount.id != id && length < end &&
+                 strncmp(path, mount.point, length) == 0 &&
+                 (length == 1 || path[length] == '/' || !path[length]);
     }
-    id = mount.parent;
+    close_fd(table.fd);
+    if (covered || on.parent == id) {
+      return covered;
+    }
+    unescape(on.point);
+    end = strlen(on.point);
+    id = on.parent;
   }
-  return others > 0;
+  if (end > strlen(path)) {
+    errx(FAILED, "whether %s is covered cannot be seen", path);
+  }
+  return false;
 }
 
 /* Goes to NEW-ROOT: whatever then moves, "." stays the directory that was

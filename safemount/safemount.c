@@ -529,7 +529,10 @@ static void verify(const struct entry *entry, int target) {
       length += 3;
       at = component(at, &size) + size;
     } while (!links && !is_root(at));
-    here = look(target, up);
+    if (!try_look(target, up, &here) && errno == EACCES) {
+      target = entry->tree; /* one of the two may be closed to us */
+      here = look(target, up);
+    }
 
     /* A file has no "..", so of it nothing can be said. */
 
@@ -567,7 +570,7 @@ static void attach(const struct entry *entry, int target) {
    * the old ROOT leads to what it covers, and so does "." if it is ROOT. */
 
   if (covers) {
-    struct place cwd = look(AT_FDCWD, ".");
+    struct place cwd = look(AT_FDCWD, "");
     if (same(&cwd, &root_place) && CALL(fchdir, tree) < 0) {
       fail("chdir", "ROOT");
     }
@@ -657,6 +660,14 @@ static void carry_out(struct entry *entry) {
     }
     set_flags(entry, entry->tree);
   }
+
+  /* For what is not there, nothing is created, and nothing made for nowhere. */
+
+  bool creates = what & (CREATE_DIR | CREATE_FILE);
+  int target = -1;
+  if (!creates && (target = open_target(entry)) < 0) {
+    return;
+  }
   if (!(what & (BIND | MOVE))) {
     if (!make_file_system(entry)) {
       return;
@@ -665,8 +676,7 @@ static void carry_out(struct entry *entry) {
       set_flags(entry, entry->tree);
     }
   }
-  int target = open_target(entry);
-  if (target < 0) {
+  if (creates && (target = open_target(entry)) < 0) {
     return;
   }
   attach(entry, target);

@@ -59,6 +59,12 @@ in_box() {
   [[ $output != *ran* ]]
 }
 
+@test "-O runs though the directory that contain was started in is gone" {
+  mkdir "$BATS_TEST_TMPDIR/here"
+  try bash -c 'cd "$1/here"; contain -o "pwd; rmdir ../here" -O "echo after; pwd" "$1/root" true' bash "$BATS_TEST_TMPDIR" </dev/null
+  [ "$output" = "$BATS_TEST_TMPDIR/here"$'\nafter\n/' ]
+}
+
 @test "-f mounts what its table says, after the container's own" {
   mkdir "$BATS_TEST_TMPDIR/shared" "$root/mnt"
   echo shared >"$BATS_TEST_TMPDIR/shared/file"

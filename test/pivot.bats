@@ -181,6 +181,17 @@ END
   done
   mv "$outside/closed dir/root" "$root"
 
+  # What is hidden covers nothing.
+  alone "$outside" <<'END'
+    mkdir -p "$1/closed/tree"
+    mount -t tmpfs hidden "$1/closed/tree"
+    mount -t tmpfs -o mode=700 tmpfs "$1/closed"
+    mkdir -m 755 "$1/closed/tree"
+    cd "$1/closed/tree"
+    idmap -n mnt -u 0:100000:1 -g 0:100000:1 pivot . /nowhere
+END
+  [ "$status" -eq 127 ]
+
   alone "$root" <<'END'
     mount --bind "$1" "$1"
     exec 9<"$1"

@@ -1284,9 +1284,13 @@ END
   [[ $output == *"longer than 1 MiB"*"more than 8192 mounts"* ]]
 }
 
-@test "a source that we may not search, and a target 1400 levels deep, are mounted and verified" {
-  make_user alice
+@test "a source, target or directory that we may not search, and a target 1400 levels deep" {
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$here"
   alone <<'END'
+    mkdir -m 700 "$here/closed" "$root/closed"
+    cd "$here/closed"
+    idmap -n mnt -u 0:100000:1 -g 0:100000:1 safemount -r "$root" -t tmpfs none /closed true
+    idmap -n mnt -u 0:100000:1 -g 0:100000:1 safemount -r "$root" -t tmpfs none / true
     cd "$here"
     chown 5000 source
     chmod 700 source
@@ -1312,6 +1316,7 @@ END
 
 @test "optional makes no directory for a file system that is not there" {
   alone <<'END'
+    safemount -r "$root" -t nosuchfs -o optional none new/dir
     safemount -r "$root" -t ext4 -o optional,create=dir /dev/nonexistent new/dir
     [ ! -e "$root/new" ]
 END
