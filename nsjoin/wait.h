@@ -181,9 +181,9 @@ static inline void forward(struct child *child,
 }
 
 /* Takes notice of what became of CHILD; true when it has ended, and how in
- * *END. Stops when CHILD was stopped from a terminal, or by us, and whoever
- * continues it finds us. Stopped by SIGSTOP it is by somebody who knows it,
- * perhaps from inside, and who would leave us stopped. */
+ * *END. Stops when CHILD has stopped; but where that may be from inside, only
+ * for what a terminal sends, or we did: who else stopped it can continue it,
+ * and would leave us stopped, and with us the end of the container. */
 static inline bool has_ended(struct child *child, siginfo_t *end) {
   end->si_pid = 0;
   while (CALL(waitid, P_PID, child->pid, end, WEXITED | WSTOPPED | WNOHANG) ==

@@ -529,8 +529,10 @@ static void verify(const struct entry *entry, int target) {
       length += 3;
       at = component(at, &size) + size;
     } while (!links && !is_root(at));
-    if (!try_look(target, up, &here) && errno == EACCES) {
-      target = entry->tree; /* one of the two may be closed to us */
+    if (!try_look(target, up, &here)) {
+      if (errno == EACCES) {
+        target = entry->tree; /* one of the two may be closed to us */
+      }
       here = look(target, up);
     }
 

@@ -1439,6 +1439,10 @@ END
     fails fsconfig 5.2 -t tmpfs none dir
     fails fspick 5.2 -o remount,ro none dir
     fails statx 5.8 -o bind "$here/source" dir
+    for errno in EIO ENOMEM ENOSYS; do
+      refuse "statx:error=$errno:when=2+" safemount -r root -o bind "$here/source" dir echo ran && exit 1
+      umount root/dir
+    done
     for call in openat fstatfs pipe2 clone write; do
       refuse "$call:error=EIO" safemount -r root -o bind,idmap=0:0:1 "$here/source" dir echo ran && exit 1
     done
