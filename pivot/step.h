@@ -145,6 +145,15 @@ static inline bool number(const char *text, unsigned long max,
   return end && !*end;
 }
 
+/* Whether the caller left FD open. One that is close-on-exec is ours, at a
+ * number that he had not in use. False with errno as for one that is closed. */
+static inline bool is_inherited(int fd) {
+  long flags = CALL(fcntl, fd, F_GETFD);
+
+  errno = EBADF;
+  return flags == 0;
+}
+
 /* The N of a word "fd:N", an inherited descriptor, or -1 if it is another. */
 static inline int inherited(const char *word) {
   unsigned long fd;
@@ -155,11 +164,7 @@ static inline int inherited(const char *word) {
   if (!number(word + 3, INT_MAX, &fd)) {
     errx(USAGE, "%s: not a descriptor's number", word);
   }
-
-  /* What is close-on-exec is one of ours, where the caller had none. */
-
-  if (CALL(fcntl, fd, F_GETFD) != 0) {
-    errno = EBADF;
+  if (!is_inherited(fd)) {
     err(FAILED, "%s", word);
   }
   return fd;

@@ -44,6 +44,7 @@ static int links; /* LINKS, or 0 */
 
 /* --- What is wrong ------------------------------------------------------- */
 
+/* What is not named here, such as mkdir, is older than any kernel we run on. */
 static void explain_missing(const char *call) {
   if (errno == ENOSYS && (strchr(call, '_') || strncmp(call, "fs", 2) == 0)) {
     warnx("hint: %s needs Linux %s", call,
@@ -110,15 +111,19 @@ static bool is_made_by_us(const struct entry *entry) {
          strcmp(entry->fields.type, "symlink") == 0;
 }
 
-/* As inherited(), but an error has the line's number. */
+/* Whether WORD is "fd:N". As inherited(), but an error has the line's number.
+ */
 static bool names_descriptor(const char *word) {
-  unsigned long none;
+  unsigned long fd;
 
   if (strncmp(word, "fd:", 3) != 0) {
     return false;
   }
-  if (!number(word + 3, INT_MAX, &none)) {
+  if (!number(word + 3, INT_MAX, &fd)) {
     reject(word, "not a descriptor's number");
+  }
+  if (!is_inherited(fd)) {
+    fail("fcntl", word);
   }
   return true;
 }

@@ -557,7 +557,7 @@ write_attacks='
   [ "$fell" = yes ]
 }
 
-# --- What fails -------------------------------------------------------------
+# --- What was wrong once -------------------------------------------------------------
 
 @test "a DIR that is // is /" {
   local user how
@@ -613,7 +613,7 @@ write_attacks='
     [ "$status" -eq 0 ]
     run cat "$root/tmp/open"
     rm -f "$root/tmp/open"
-    [[ $output != *contain* ]]
+    [[ $output == */dev/null* && $output != *contain* ]]
   done
   contain "$root" sleep 100 </dev/null 3>&- &
   wait_for inject "$!" true </dev/null
@@ -639,27 +639,36 @@ write_attacks='
 
 # Somebody who may write above DIR, or to DIR.
 @test "a DIR that is exchanged for a link during the call is not exchanged for what that names" {
-  local window option pid
+  local window option pid status
   mkfifo -m 666 "$here/go" "$here/gone"
   small_root "$victim"
   host=$(host_state)
+  local hold="echo >$here/go; read -r x <$here/gone" looks='cat /secret; ls -d /is_root; true' commands
+  # the control looks DIR up when it has been exchanged
+  commands=("unshare --mount sh -c '$hold; exec chroot \"\$0\" \"\$@\"'")
   for option in '' -r; do
     for window in -o -i; do
-      contain $option "$window" "echo >$here/go; read -r x <$here/gone" "$root" \
-        cat /secret </dev/null >"$here/output" 2>&1 3>&- &
-      pid=$!
-      read -r _ <"$here/go"
-      mv "$root" "$here/moved"
-      ln -s "$victim" "$root"
-      echo >"$here/gone"
-      status=0
-      wait "$pid" || status=$?
-      rm "$root"
-      mv "$here/moved" "$root"
-      output=$(<"$here/output")
-      echo "$option $window: $output [$status]"
-      [[ $status -ne 0 && $output != *of-the-host* ]]
+      commands+=("contain $option $window '$hold'")
     done
+  done
+  for option in "${!commands[@]}"; do
+    eval "${commands[option]} \"\$root\" sh -c '$looks'" </dev/null >"$here/output" 2>&1 3>&- &
+    pid=$!
+    read -r _ <"$here/go"
+    mv "$root" "$here/moved"
+    ln -s "$victim" "$root"
+    echo >"$here/gone"
+    status=0
+    wait "$pid" || status=$?
+    rm "$root"
+    mv "$here/moved" "$root"
+    output=$(<"$here/output")
+    echo "${commands[option]}: $output [$status]"
+    if [[ $option -eq 0 ]]; then
+      [[ $output == *of-the-host* ]] || skip 'the control did not fall'
+    else
+      [[ $status -eq 0 && $output == */is_root && $output != *of-the-host* ]]
+    fi
   done
 }
 

@@ -632,6 +632,8 @@ END
       cd "$here"
       before=$(mounts)
       eval "exec $1<&-"
+      printf '#\ntmpfs dir tmpfs\nfd:%s dir none bind\n' "$1" >table
+      safemount -r root -f table echo RAN 2>&1 | grep "line 3: .*fd:$1: Bad"
       for how in "-f fd:$1" "-o bind,create=file fd:$1 new" "-o bind fd:$1 dir" "-o bind,idmap=fd:$1 $here/source dir"; do
         status=0
         safemount -r root $how echo RAN || status=$?
