@@ -20,7 +20,7 @@ struct lines {
 static inline bool open_lines(struct lines *lines, int dir, const char *path) {
   lines->next = lines->end = lines->over = 0;
   lines->fd = CALL(openat, dir, path, O_RDONLY | O_CLOEXEC);
-  if (lines->fd < 0 && errno != ENOENT) {
+  if (lines->fd < 0 && errno != ENOENT && errno != ESRCH) {
     err(FAILED, "open %s", path);
   }
   return lines->fd >= 0;
@@ -62,10 +62,10 @@ static inline char *next_line(struct lines *lines) {
     lines->next = 0;
     long n = CALL(read, lines->fd, &lines->buffer[length],
                   sizeof(lines->buffer) - 1 - length);
-    if (n < 0) {
+    if (n < 0 && errno != ESRCH) {
       err(FAILED, "read");
     }
-    if (n == 0) {
+    if (n <= 0) { /* ESRCH: a process that has ended has no more lines */
       lines->over = true;
       lines->buffer[length] = '\0';
       whole &= length > 0 && strlen(lines->buffer) == length;

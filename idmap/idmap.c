@@ -30,6 +30,7 @@ struct plan {
   int namespaces;         /* CLONE_NEW... of clone(2) */
   bool deny, user, waits; /* setgroups(2) denied; new user ns; PROG a child */
   bool has_terminal;      /* PROG gets a new one */
+  bool leads;             /* PROG leads a session of its own */
   struct map uids, gids;
   struct caller users, groups;
   unsigned long uid, gid; /* PROG's, inside */
@@ -354,7 +355,9 @@ static void inside(struct plan *plan, int proc) {
   if (plan->has_terminal) {
     reopen_slave(&plan->terminal);
     use_terminal(&plan->terminal);
-    lead_session();
+    lead_session(&plan->terminal);
+  } else if (plan->leads && CALL(setsid) < 0) {
+    err(FAILED, "setsid");
   }
 
   /* What is mounted here must not be seen outside. What is mounted outside may
@@ -373,10 +376,12 @@ static void inside(struct plan *plan, int proc) {
   }
 
   /* The session keyring is in no namespace: its keys would come along. A
-   * kernel without keys has no such call. */
+   * kernel without keys has no /proc/keys; a filter may say ENOSYS as well. */
 
   if (plan->namespaces & CLONE_NEWPID &&
-      CALL(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS) {
+      CALL(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
+      (errno != ENOSYS || CALL(faccessat, proc, "keys", F_OK) == 0 ||
+       errno != ENOENT)) {
     err(FAILED, "keyctl KEYCTL_JOIN_SESSION_KEYRING");
   }
 }
@@ -538,29 +543,35 @@ static void enter(struct plan *plan, int proc) {
       (CALL(write, ends[1], "", 1) != 1 || !has_ended_well(before, false))) {
     _exit(FAILED);
   }
-  if (children && inherited.handler) {
-    CALL(rt_sigaction, SIGCHLD, &inherited, NULL, SET_SIZE);
+  if (children && inherited.handler &&
+      CALL(rt_sigaction, SIGCHLD, &inherited, NULL, SET_SIZE) < 0) {
+    err(FAILED, "rt_sigaction SIGCHLD");
   }
   inside(plan, proc);
 }
 
 /* Closes all that the waiting process does not need: what PROG closes, a pipe
  * or a file system that it unmounts, must not be held by us. */
-static void let_go(const struct plan *plan, const struct child *child) {
+static void let_go(const struct plan *plan, const struct child *child,
+                   int signals) {
   const struct terminal *terminal = &plan->terminal;
-  const int needed[] = {child->dir, child->alive, terminal->master,
-                        terminal->slave, terminal->in};
+  const int needed[] = {child->dir,       child->alive,    signals,
+                        terminal->master, terminal->slave, terminal->in,
+                        terminal->out};
+  int count = plan->has_terminal ? 7 : 3;
   struct line keep;
 
-  if (!plan->after && !(plan->has_terminal && terminal->in == 0)) {
-    close_fd(0);
-    close_fd(1);
+  for (int fd = 0; fd <= 1 && !plan->after; fd++) {
+    if (!plan->has_terminal || (terminal->in != fd && terminal->out != fd)) {
+      close_fd(fd);
+    }
   }
   keep.length = 0;
-  put_number(&keep, child->dir);
-  for (int i = 1; i < 5 && needed[i] > 2; i++) {
-    put_char(&keep, ',');
-    put_number(&keep, needed[i]);
+  for (int i = 0; i < count; i++) {
+    if (needed[i] > 2) {
+      put_string(&keep, keep.length ? "," : "");
+      put_number(&keep, needed[i]);
+    }
   }
   put_char(&keep, '\0');
   close_others(keep.text);
@@ -592,7 +603,7 @@ static void enter_and_wait(struct plan *plan, int proc, char **argv) {
   struct child child = {.pid = CALL(clone, flags, 0, &pidfd, 0, 0),
                         .alive = ends[1],
                         .is_init = plan->namespaces & CLONE_NEWPID,
-                        .leads = plan->has_terminal};
+                        .leads = plan->leads};
 
   if (child.pid < 0) {
     fail_namespaces("clone", flags);
@@ -624,10 +635,15 @@ static void enter_and_wait(struct plan *plan, int proc, char **argv) {
     }
   }
   run_before(plan, child.pid, &signals);
-  let_go(plan, &child);
-  CALL(write, ends[1], "", 1);
+
+  /* Nothing that can fail may come after PROG is let go. If it is dead already,
+   * it has said why. */
 
   int fd = open_signals();
+  let_go(plan, &child, fd);
+  if (CALL(write, ends[1], "", 1) != 1 && errno != EPIPE) {
+    err(FAILED, "write to the child");
+  }
   siginfo_t end = plan->has_terminal ? relay(&plan->terminal, &child, fd)
                                      : wait_for(&child, fd);
 
@@ -714,6 +730,13 @@ int main(int argc, char **argv) {
 
   plan.waits =
       plan.namespaces & CLONE_NEWPID || plan.after || plan.has_terminal;
+
+  /* Who hands over a terminal hands over what it controls, the session and the
+   * process group. Otherwise kill(0), SIGCONT and /dev/tty must not reach
+   * anything of the caller's from inside. */
+
+  plan.leads = plan.has_terminal ||
+               (plan.namespaces & CLONE_NEWPID && !is_any_terminal());
   if (plan.user || plan.waits || plan.namespaces & CLONE_NEWTIME) {
     proc = open_proc();
   }

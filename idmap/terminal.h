@@ -1,16 +1,16 @@
 /* terminal.h: a terminal for PROG, which is not ours.
  *
- * Whoever has our terminal open can type into it (TIOCSTI), and the shell
- * outside reads that when PROG has ended: CVE-2016-2779, CVE-2017-5226. A
- * session of its own does not stop the host's root. So PROG gets a new
- * terminal, the slave of a pty, and we, who stay outside, copy what is typed on
- * ours to its master, and what comes back to ours.
+ * A process that has our terminal open can type into it (TIOCSTI), and the
+ * shell outside reads that when PROG has ended: CVE-2016-2779, CVE-2017-5226. A
+ * session of its own does not stop the host's root. So those of descriptors 0-2
+ * that are terminals become a new one, the slave of a pty, and we, who stay
+ * outside, copy what is typed on ours to its master, and what comes back to
+ * ours. A file or a pipe goes in as it is. If none of the three is a terminal,
+ * all become the new one: a booted system wants a console.
  *
- * Standard input becomes the new terminal. If it was one, so do standard output
- * and error where they are terminals: what goes into a file or a pipe is not
- * for a terminal's hands. If it was none, all three are, as in a script that
- * has a terminal made to get one: the end of its input is typed as a key, and
- * what comes back goes to standard output.
+ * Keys are ours only while standard input and output are the same terminal:
+ * else another program of a pipeline may read that terminal too. Then we take
+ * whole lines, and only while our terminal echoes them.
  */
 
 #ifndef TERMINAL_H
@@ -26,19 +26,27 @@
 /* A pty holds at most 64 KiB and what was written last. */
 #define IN_FLIGHT 0x20000
 
+/* The key that ends PROG if it comes three times within a second: ^]. */
+#define ESCAPE 0x1d
+
 struct terminal {
   int master, slave;
-  int ours;    /* our own terminal, or -1 if standard input is none */
-  int in, out; /* what is relayed: ours, or 0 and 1 */
-  bool shared; /* ours keeps its settings: others in a pipeline may use it */
-  bool taken;  /* ours is in raw mode */
-  bool midline;
-  struct termios saved, raw;
+  bool replaced[3]; /* which descriptors of PROG are the slave */
+  enum { NOTHING, BYTES, LINES, KEYS } input; /* what PROG gets typed */
+  int in, out;  /* what is relayed; -1 if there is no input, or no more */
+  bool raw;     /* ours is in raw mode */
+  bool hidden;  /* ours does not echo, as the new one does not */
+  bool midline; /* BYTES: the last byte was no newline */
+  bool at_end;  /* LINES: the end of a file is still to be typed */
+  int escapes;  /* how many ^] came in a row, */
+  long first;   /* the first of them when, as now() has it */
+  struct termios saved, taken; /* ours, before and in raw mode */
+  tcflag_t echo, post;         /* what the new one did while ours was raw */
 };
 
 /* Bytes on their way. */
 struct flow {
-  long length, done;
+  long length, done, since; /* since: when some went, as now() has it */
   char bytes[4096];
 };
 
@@ -48,10 +56,17 @@ static inline bool control(int fd, int request, void *argument) {
   return syscall(SYS_ioctl, fd, request, argument) == 0;
 }
 
+/* Whether FD is a terminal. One that does not say so, since it has hung up or a
+ * filter refuses the question, is taken for one: PROG must not get it. */
 static inline bool is_terminal(int fd) {
-  struct termios settings;
+  struct termios settings = {0};
 
-  return control(fd, TCGETS, &settings);
+  return control(fd, TCGETS, &settings) ||
+         (errno != ENOTTY && errno != EBADF && errno != EINVAL);
+}
+
+static inline bool is_any_terminal(void) {
+  return is_terminal(0) || is_terminal(1) || is_terminal(2);
 }
 
 /* Puts PREFIX and NUMBER, a file's name, into LINE. */
@@ -69,7 +84,7 @@ static inline const char *put_name(struct line *line, const char *prefix,
 static inline bool in_background(const struct terminal *terminal) {
   int group;
 
-  return control(terminal->ours, TIOCGPGRP, &group) &&
+  return control(terminal->in, TIOCGPGRP, &group) &&
          group != syscall(SYS_getpgid, 0);
 }
 
@@ -79,6 +94,26 @@ static inline void resize(const struct terminal *terminal) {
   if (control(terminal->out, TIOCGWINSZ, &size)) {
     control(terminal->master, TIOCSWINSZ, &size);
   }
+}
+
+/* Has the new terminal echo and process output by itself, as it did, or has it
+ * stop that: ours does it unless it is raw. */
+static inline void set_processing(struct terminal *terminal, bool on) {
+  struct termios settings = {0};
+
+  if (!control(terminal->master, TCGETS, &settings)) {
+    return;
+  }
+  if (on) {
+    settings.c_lflag |= terminal->echo;
+    settings.c_oflag |= terminal->post;
+  } else {
+    terminal->echo = settings.c_lflag & ECHO;
+    terminal->post = settings.c_oflag & OPOST;
+    settings.c_lflag &= ~ECHO;
+    settings.c_oflag &= ~OPOST;
+  }
+  control(terminal->master, TCSETS, &settings);
 }
 
 static inline struct statx stat_of(int fd) {
@@ -135,12 +170,29 @@ static inline int open_ptmx_below(int root, int proc, struct statx *owner) {
   return fd;
 }
 
+/* Opens the terminal FD anew: then it can be made not to block without our
+ * doing that to the shell's descriptor. After su(1) it may belong to somebody
+ * else. */
+static inline int open_anew(int proc, int fd) {
+  struct line path;
+  int anew = open_end(proc, put_name(&path, "self/fd/", fd));
+
+  return anew < 0 ? fd : anew;
+}
+
+static inline bool are_same_terminal(int one, int other) {
+  unsigned first, second;
+
+  return control(one, TIOCGDEV, &first) && control(other, TIOCGDEV, &second) &&
+         first == second;
+}
+
 /* Before the child is made: fills TERMINAL for MASTER, a new pty's, which is
  * not blocking. PROC is a procfs. Exits if that fails. */
 static inline void open_terminal(struct terminal *terminal, int master,
                                  int proc) {
   struct termios settings = {0};
-  int unlocked = 0;
+  int unlocked = 0, count = 0;
 
   if (CALL(ioctl, master, TIOCSPTLCK, &unlocked) < 0) {
     err(FAILED, "ioctl TIOCSPTLCK");
@@ -153,29 +205,49 @@ static inline void open_terminal(struct terminal *terminal, int master,
   if (slave < 0) {
     err(FAILED, "ioctl TIOCGPTPEER (needs Linux 4.13)");
   }
-  *terminal = (struct terminal){
-      .master = master, .slave = slave, .ours = -1, .out = 1, .shared = true};
-
-  /* Opened anew, it can be made not to block without our doing that to the
-   * shell's descriptor. After su(1) it may belong to somebody else. */
-
-  if (is_terminal(0)) {
-    int ours = open_end(proc, "self/fd/0");
-    terminal->ours = terminal->in = terminal->out = ours < 0 ? 0 : ours;
-    terminal->shared = !is_terminal(1);
+  *terminal =
+      (struct terminal){.master = master, .slave = slave, .in = -1, .out = -1};
+  for (int fd = 0; fd <= 2; fd++) {
+    terminal->replaced[fd] = is_terminal(fd);
+    count += terminal->replaced[fd];
+  }
+  if (count == 0) {
+    terminal->input = BYTES;
+    terminal->in = 0;
+    terminal->out = 1;
+  } else {
+    if (terminal->replaced[0]) {
+      terminal->input = are_same_terminal(0, 1) ? KEYS : LINES;
+      terminal->in = open_anew(proc, 0);
+    }
+    terminal->out = terminal->input == KEYS ? terminal->in
+                    : terminal->replaced[1] ? open_anew(proc, 1)
+                    : terminal->replaced[2] ? open_anew(proc, 2)
+                                            : terminal->in;
+  }
+  for (int fd = 0; fd <= 2; fd++) {
+    terminal->replaced[fd] |= count == 0;
   }
 
-  /* It looks like ours. What is typed is shown once: by ours, if that is not in
-   * raw mode. */
+  if (!control(slave, TCGETS, &settings)) {
+    err(FAILED, "ioctl TCGETS");
+  }
+  bool foreground = terminal->input == KEYS && !in_background(terminal);
+  if (foreground) {
+    control(terminal->in, TCGETS, &settings); /* it looks like ours */
+  } else if (terminal->input == LINES) {
 
-  int model =
-      terminal->ours < 0 || in_background(terminal) ? slave : terminal->ours;
-  control(model, TCGETS, &settings);
-  if (terminal->shared) {
-    settings.c_lflag &= ~ECHO;
+    /* With EXTPROC it is we who echo and edit lines. PROG's ECHO says whether
+     * what is typed may be seen: ours follows it. */
+
+    settings.c_lflag |= EXTPROC;
+    settings.c_oflag &= ~OPOST;
   }
   if (!control(slave, TCSETS, &settings)) {
     err(FAILED, "ioctl TCSETS");
+  }
+  if (!foreground && terminal->input != LINES) {
+    set_processing(terminal, false);
   }
   resize(terminal);
 }
@@ -201,74 +273,113 @@ static inline void reopen_slave(struct terminal *terminal) {
   }
 }
 
-/* In the child: makes the slave its descriptors 0-2, as far as that is meant,
+/* In the child: makes the slave those of its descriptors 0-2 that were ours,
  * and lets go of ours. */
 static inline void use_terminal(const struct terminal *terminal) {
-  int slave = terminal->slave;
-
   for (int fd = 0; fd <= 2; fd++) {
-    if ((terminal->ours < 0 || is_terminal(fd)) &&
-        CALL(dup3, slave, fd, 0) < 0) {
+    int slave = terminal->slave;
+    if (terminal->replaced[fd] && CALL(dup3, slave, fd, 0) < 0) {
       err(FAILED, "dup3");
     }
   }
   close_fd(terminal->master);
-  if (terminal->ours > 2) {
-    close_fd(terminal->ours);
+  if (terminal->in > 2) {
+    close_fd(terminal->in);
+  }
+  if (terminal->out > 2 && terminal->out != terminal->in) {
+    close_fd(terminal->out);
   }
 }
 
-/* In the process that will be PROG: makes the slave its controlling terminal.
- */
-static inline void lead_session(void) {
-  if (CALL(setsid) < 0 || CALL(ioctl, 0, TIOCSCTTY, 0) < 0) {
+/* In the process that will be PROG: begins a session, which the slave becomes
+ * the terminal of if anything is ever typed there. If not, who opens /dev/tty
+ * to ask for something must not wait for an answer. */
+static inline void lead_session(const struct terminal *terminal) {
+  int slave = terminal->slave;
+
+  if (CALL(setsid) < 0 ||
+      (terminal->input != NOTHING && CALL(ioctl, slave, TIOCSCTTY, 0) < 0)) {
     err(FAILED, "setsid, ioctl TIOCSCTTY");
   }
 }
 
 /* What follows is done for each key, and not shown by -v. */
 
-/* Puts ours in raw mode, in which all keys are bytes, when it is for us to use.
- * False if nothing is to be read from it now, and nobody will say when. */
-static inline bool take(struct terminal *terminal) {
-  struct termios now = {0};
+/* Whether a line that is typed on ours is for us. Another program in the
+ * pipeline that asks for a password, or for single keys, has it meanwhile. Our
+ * echo is off only if it was us who did that, since PROG asks for one. */
+static inline bool take_lines(struct terminal *terminal) {
+  struct termios ours = {0}, new = {0};
 
-  if (terminal->ours < 0) {
+  if (!control(terminal->in, TCGETS, &ours) ||
+      !control(terminal->master, TCGETS, &new) || !(ours.c_lflag & ICANON) ||
+      (!(ours.c_lflag & ECHO) && !terminal->hidden)) {
+    return false;
+  }
+  if (!(new.c_lflag &EXTPROC)) { /* as stty(1) has it for sane */
+    new.c_lflag |= EXTPROC;
+    control(terminal->master, TCSETS, &new);
+  }
+  if (!(new.c_lflag &ECHO) != terminal->hidden) {
+    terminal->hidden = !terminal->hidden;
+    ours.c_lflag ^= ECHO;
+    control(terminal->in, TCSETS, &ours);
+  }
+  return true;
+}
+
+/* Sees to it that what is typed comes to us: puts ours in raw mode, in which
+ * all keys are bytes, if it is for us alone. False if nothing is to be read
+ * now, and nobody will say when. */
+static inline bool take(struct terminal *terminal) {
+  struct termios ours = {0};
+
+  if (terminal->input == BYTES || terminal->in < 0) {
     return true;
   }
   if (in_background(terminal)) {
-    terminal->taken = false;
+    if (terminal->raw) {
+      set_processing(terminal, false);
+    }
+    terminal->raw = terminal->hidden = false;
     return false;
   }
-  if (terminal->taken || !control(terminal->ours, TCGETS, &now)) {
-    return true;
+  if (terminal->input == LINES) {
+    return take_lines(terminal);
   }
-
-  /* A pager at the end of a pipeline reads keys one by one, and they are its.
-   */
-
-  if (terminal->shared) {
-    return now.c_lflag & ICANON;
+  if (terminal->raw || !control(terminal->in, TCGETS, &ours)) {
+    return true;
   }
 
   /* After a SIGSTOP nobody may have put back what was. */
 
-  if (memcmp(&now, &terminal->raw, sizeof(now)) != 0) {
-    terminal->saved = now;
-    cfmakeraw(&now);
-    terminal->raw = now;
-    control(terminal->ours, TCSETS, &now);
+  if (memcmp(&ours, &terminal->taken, sizeof(ours)) != 0) {
+    terminal->saved = ours;
+    cfmakeraw(&ours);
+    terminal->taken = ours;
+    control(terminal->in, TCSETS, &ours);
   }
-  terminal->taken = true;
+  terminal->raw = true;
+  set_processing(terminal, true);
   resize(terminal);
   return true;
 }
 
 static inline void give_back(struct terminal *terminal) {
-  if (terminal->taken && !in_background(terminal)) {
-    control(terminal->ours, TCSETS, &terminal->saved);
+  struct termios ours = {0};
+
+  if (terminal->raw) {
+    set_processing(terminal, false);
   }
-  terminal->taken = false;
+  if ((terminal->raw || terminal->hidden) && !in_background(terminal)) {
+    if (terminal->raw) {
+      control(terminal->in, TCSETS, &terminal->saved);
+    } else if (control(terminal->in, TCGETS, &ours)) {
+      ours.c_lflag |= ECHO;
+      control(terminal->in, TCSETS, &ours);
+    }
+  }
+  terminal->raw = terminal->hidden = false;
 }
 
 /* Reads from FD what it has. As read(2), but 0 too if FD is at a bad end. */
@@ -277,6 +388,7 @@ static inline long fill(struct flow *flow, int fd) {
 
   flow->done = 0;
   flow->length = n > 0 ? n : 0;
+  flow->since = now();
   return n < 0 && errno != EAGAIN ? 0 : n;
 }
 
@@ -285,21 +397,14 @@ static inline bool drain(struct flow *flow, int fd) {
   long n = syscall(SYS_write, fd, flow->bytes + flow->done,
                    flow->length - flow->done);
 
-  flow->done += n > 0 ? n : 0;
+  if (n > 0) {
+    flow->done += n;
+    flow->since = now();
+  }
   if (flow->done == flow->length) {
     flow->length = 0;
   }
   return n >= 0 || errno == EAGAIN;
-}
-
-/* Shows what has been written to the slave so far. */
-static inline void show(const struct terminal *terminal) {
-  struct flow shown;
-
-  while (fill(&shown, terminal->master) > 0) {
-    while (shown.length && drain(&shown, terminal->out)) {
-    }
-  }
 }
 
 /* Sends SIGNAL to PROG, from its terminal. */
@@ -309,6 +414,28 @@ static inline void press(struct child *child, int signal) {
   forward(child, &info);
 }
 
+/* Whether KEYS, read just now, ask for PROG's end, whatever it does. */
+static inline bool is_escape(struct terminal *terminal,
+                             const struct flow *keys) {
+  if (terminal->input != KEYS) {
+    return false;
+  }
+  for (long i = 0; i < keys->length; i++) {
+    if (keys->bytes[i] != ESCAPE) {
+      terminal->escapes = 0;
+      continue;
+    }
+    if (terminal->escapes == 0 || now() - terminal->first > 1000) {
+      terminal->escapes = 0;
+      terminal->first = now();
+    }
+    if (++terminal->escapes == 3) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* What was typed is in TYPED, or nothing if that was the end of it. Sends the
  * signals of those keys that the kernel sends in vain, to a PROG that is PID 1
  * and in the foreground. */
@@ -316,7 +443,7 @@ static inline void type(struct terminal *terminal, struct flow *typed,
                         struct child *child) {
   static const unsigned char keys[][2] = {
       {VINTR, SIGINT}, {VQUIT, SIGQUIT}, {VSUSP, SIGTSTP}};
-  struct termios settings;
+  struct termios settings = {0};
   int group;
 
   if (!control(terminal->master, TCGETS, &settings)) {
@@ -331,9 +458,10 @@ static inline void type(struct terminal *terminal, struct flow *typed,
     terminal->midline = false;
     return;
   }
-  terminal->midline = typed->bytes[typed->length - 1] != '\n';
-  if (settings.c_lflag & ISIG && control(terminal->master, TIOCGPGRP, &group) &&
-      group == child->pid) {
+  terminal->midline =
+      terminal->input == BYTES && typed->bytes[typed->length - 1] != '\n';
+  if (settings.c_lflag & ISIG && !(settings.c_lflag & EXTPROC) &&
+      control(terminal->master, TIOCGPGRP, &group) && group == child->pid) {
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
       int key = settings.c_cc[keys[i][0]];
       if (key && memchr(typed->bytes, key, typed->length) &&
@@ -344,10 +472,45 @@ static inline void type(struct terminal *terminal, struct flow *typed,
   }
 }
 
+/* With EXTPROC the end of a file is that only for a PROG that has read all that
+ * was TYPED before it. What it has to read yet is seen a moment later. */
+static inline bool has_read_all(const struct terminal *terminal,
+                                const struct flow *typed) {
+  int unread;
+
+  return !typed->length && now() - typed->since >= 100 &&
+         (!control(terminal->slave, FIONREAD, &unread) || unread == 0);
+}
+
+/* Reads from our side into TYPED, which is empty, or else finds out only
+ * whether PROG is to end: what it does not read is lost then. */
+static inline void read_keys(struct terminal *terminal, struct flow *typed,
+                             struct child *child, bool hung_up) {
+  static struct flow lost;
+  struct flow *keys = typed->length ? &lost : typed;
+  long since = typed->since;
+
+  if (fill(keys, terminal->in) < 0) {
+    return;
+  }
+  if (!keys->length && (terminal->input == BYTES || hung_up)) {
+    terminal->in = -1;
+  }
+  if (is_escape(terminal, keys)) {
+    kill_child(child, SIGKILL);
+  } else if (keys == typed && !typed->length && terminal->input == LINES) {
+    typed->since = since;
+    terminal->at_end = true;
+  } else if (keys == typed) {
+    type(terminal, typed, child);
+  }
+}
+
 /* Nobody reads what PROG writes: it gets the signal that we got for that, and
  * its terminal is gone. */
 static inline void hang_up(struct terminal *terminal, struct child *child) {
   press(child, SIGPIPE);
+  give_back(terminal);
   close_fd(terminal->slave);
   close_fd(terminal->master);
   terminal->in = terminal->master = -1;
@@ -385,7 +548,7 @@ static inline bool heed(struct terminal *terminal, struct child *child,
     return false;
   }
   if (info.ssi_signo == SIGCONT) {
-    terminal->taken = false;
+    terminal->raw = terminal->hidden = false;
   }
   if (end->si_pid) {
     return info.ssi_signo != SIGCONT;
@@ -393,9 +556,10 @@ static inline bool heed(struct terminal *terminal, struct child *child,
 
   /* A key of ours that was no byte: it is one for the foreground inside. */
 
-  if (info.ssi_code != SI_KERNEL ||
-      (info.ssi_signo != SIGINT && info.ssi_signo != SIGQUIT) ||
-      !key_is_sent(terminal, child, info.ssi_signo)) {
+  if (is_key(&info) && !child->had_key &&
+      key_is_sent(terminal, child, info.ssi_signo)) {
+    child->had_key = true;
+  } else {
     forward(child, &info);
   }
   return false;
@@ -414,6 +578,9 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
   has_ended(child, &end);
 
   for (;;) {
+    if (!end.si_pid && is_given_up(child, &end)) {
+      break;
+    }
 
     /* What PROG wrote last is still shown. What others write who have its
      * terminal open when it has ended may never stop. */
@@ -425,15 +592,36 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
       rest -= shown.length;
     }
 
+    if (terminal->at_end && has_read_all(terminal, &typed)) {
+      terminal->at_end = false;
+      type(terminal, &typed, child);
+    }
+
+    /* Keys that PROG does not read may ask for its end. */
+
     bool ours = take(terminal);
-    struct timespec soon = {0, 250000000};
-    struct pollfd fds[] = {
-        {signals, POLLIN, 0},
-        {ours && !end.si_pid && !typed.length ? terminal->in : -1, POLLIN, 0},
-        {typed.length ? terminal->master : -1, POLLOUT, 0},
-        {shown.length ? -1 : terminal->master, POLLIN, 0},
-        {shown.length ? terminal->out : -1, POLLOUT, 0}};
-    syscall(SYS_ppoll, fds, 5, ours ? NULL : &soon, NULL, 0);
+    bool ignored = terminal->input == KEYS && typed.length &&
+                   now() - typed.since >= PATIENCE;
+    bool reads =
+        ours && !end.si_pid && (!typed.length || ignored) && !terminal->at_end;
+    struct timespec soon = {0, 250000000}, left;
+    struct timespec *timeout = time_left(child, &left);
+    if (!timeout && (!ours || terminal->input == LINES ||
+                     (terminal->input == KEYS && typed.length))) {
+      timeout = &soon;
+    }
+    struct pollfd fds[] = {{signals, POLLIN, 0},
+                           {reads ? terminal->in : -1, POLLIN, 0},
+                           {typed.length ? terminal->master : -1, POLLOUT, 0},
+                           {shown.length ? -1 : terminal->master, POLLIN, 0},
+                           {shown.length ? terminal->out : -1, POLLOUT, 0}};
+    if (syscall(SYS_ppoll, fds, 5, timeout, NULL, 0) < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      give_back(terminal);
+      err(FAILED, "ppoll");
+    }
 
     if (fds[0].revents) {
       bool had_ended = end.si_pid;
@@ -448,11 +636,8 @@ static inline siginfo_t relay(struct terminal *terminal, struct child *child,
 
     /* A pager may have set itself up while we waited. */
 
-    if (fds[1].revents && take(terminal) && fill(&typed, terminal->in) >= 0) {
-      if (!typed.length && (terminal->ours < 0 || fds[1].revents & POLLHUP)) {
-        terminal->in = -1;
-      }
-      type(terminal, &typed, child);
+    if (fds[1].revents && take(terminal)) {
+      read_keys(terminal, &typed, child, fds[1].revents & POLLHUP);
     }
     if (fds[2].revents && !drain(&typed, terminal->master)) {
       typed.length = 0;

@@ -16,6 +16,7 @@
 #include "environment.h"
 #include <linux/memfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 ABOUT("nsjoin",
       "[-Eetvx] [-a LIST] [-f FILE]... [-g GID] [-k LIST] [-n LIST] [-u UID] "
@@ -250,8 +251,15 @@ static void enter(struct entry *entry) {
   }
 }
 
+/* The process that goes in, and what it leaves us by. */
+struct helper {
+  int pid;     /* 0 once it has ended */
+  int *prog;   /* the PID of PROG, once there is one, in shared memory */
+  int link[2]; /* a socket for messages, which closes when we die */
+};
+
 /* What PROG gets to know, and what it must not have open. */
-static void hide(const struct entry *entry, int parent) {
+static void hide(const struct entry *entry, const struct helper *helper) {
   struct line keep;
 
   if (!entry->careful) {
@@ -264,9 +272,13 @@ static void hide(const struct entry *entry, int parent) {
   if (entry->keep) {
     put_string(&keep, entry->keep);
   }
-  if (parent >= 0) {
+  if (helper) {
     put_string(&keep, entry->keep ? "," : "");
-    put_number(&keep, parent);
+    put_number(&keep, helper->link[1]);
+    if (entry->has_terminal) {
+      put_char(&keep, ',');
+      put_number(&keep, entry->terminal.slave);
+    }
   }
   put_char(&keep, '\0');
   close_others(*keep.text ? keep.text : NULL);
@@ -301,80 +313,190 @@ static void make_terminal(struct entry *entry) {
   }
 }
 
-/* setns(2) puts only children into a PID namespace. So a process that nobody
- * inside can see makes the entry, and leaves behind a child there that is a
- * child of ours too: we stay outside, whatever they do. */
-static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
-  const uint64_t sigchld = 1UL << (SIGCHLD - 1);
-  siginfo_t end;
-  int alive[2];
-  struct signals before = hold_signals();
-  int *pid = mmap(NULL, sizeof(*pid), PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+/* Prints the messages that came by LINK so far: control characters are escaped,
+ * and there are not more than it holds. Whether it is at its end. */
+static bool print_messages(int link) {
+  struct line line;
+  char bytes[4096];
+  long n = 1, rest = 1 << 16;
 
-  if (pid == MAP_FAILED || CALL(pipe2, &alive, O_CLOEXEC) < 0) {
-    err(FAILED, "mmap, pipe2");
-  }
-  long helper = CALL(clone, SIGCHLD, NULL, NULL, NULL, 0);
-  if (helper == 0) {
-    if (entry->careful) {
-      reset_mask();
-    } else {
-      release_signals(&before);
-    }
-    if (entry->has_terminal) {
-      close_fd(alive[1]);
-      use_terminal(&entry->terminal);
-    }
-    enter(entry);
-    hide(entry, alive[0]);
-    long born = CALL(clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0);
-    if (born == 0) {
-      if (entry->has_terminal) {
-        lead_session();
+  line.length = 0;
+  while (rest > 0 && (n = CALL(read, link, &bytes, sizeof(bytes))) > 0) {
+    rest -= n;
+    for (long i = 0; i < n; i++) {
+      if (bytes[i] == '\n') {
+        put_end(&line);
+        line.length = 0;
+      } else {
+        put_string(&line, (char[]){bytes[i], '\0'});
       }
-      die_with_parent(alive[0]);
-      become(prog);
     }
-    if (born < 0) {
-      err(FAILED, errno == ENOMEM
-                      ? "clone (PID 1 of that namespace may have ended)"
-                      : "clone");
+  }
+  if (line.length) {
+    put_end(&line);
+  }
+  return n == 0;
+}
+
+/* Ends this process for INFO, of a signal, and before that what it put inside.
+ * They may be frozen: so their end is not waited for, at least not for long. */
+static _Noreturn void give_up(const struct helper *helper,
+                              const struct signalfd_siginfo *info) {
+  const struct timespec moment = {0, 100000000};
+  const uint64_t sigchld = 1UL << (SIGCHLD - 1);
+  siginfo_t end = {.si_code = CLD_KILLED};
+
+  /* The kernel writes the PID of PROG before the helper comes back from
+   * clone(2), so when that has ended, it is there if PROG is. */
+
+  if (helper->pid) {
+    CALL(kill, helper->pid, SIGKILL);
+    CALL(rt_sigtimedwait, &sigchld, NULL, &moment, SET_SIZE);
+  }
+  if (*helper->prog > 0) {
+    CALL(kill, *helper->prog, SIGKILL);
+  }
+  print_messages(helper->link[0]);
+  end.si_status = info->ssi_signo;
+  end_as(&end);
+}
+
+/* Waits until the helper has ended, and PROG has been executed, which closes
+ * their end of the link. A signal that asks us to end does end us meanwhile,
+ * whatever those inside do: all others stay for later. */
+static void wait_for_helper(struct helper *helper) {
+  uint64_t set = 1UL << (SIGCHLD - 1) | 1UL << (SIGINT - 1) |
+                 1UL << (SIGTERM - 1) | 1UL << (SIGHUP - 1);
+  int signals = CALL(signalfd4, -1, &set, SET_SIZE, SFD_CLOEXEC);
+  struct signalfd_siginfo info;
+  siginfo_t end = {0};
+  long limit = 0;
+
+  if (signals < 0) {
+    err(FAILED, "signalfd");
+  }
+  for (;;) {
+    long rest = limit ? limit - now() : 0;
+    struct timespec left = {rest / 1000, rest % 1000 * 1000000};
+    struct pollfd ready[] = {{signals, POLLIN, 0},
+                             {helper->link[0], POLLIN, 0}};
+    if (rest < 0) {
+      break;
     }
-    *pid = born;
-    _exit(0);
-  }
+    if (CALL(ppoll, &ready, 2, limit ? &left : NULL, NULL, 0) < 0 &&
+        errno != EINTR) {
+      err(FAILED, "ppoll");
+    }
+    if (ready[1].revents && print_messages(helper->link[0]) && end.si_pid) {
+      break;
+    }
+    if (ready[0].revents &&
+        CALL(read, signals, &info, sizeof(info)) == sizeof(info) &&
+        info.ssi_signo != SIGCHLD && !is_ignored(info.ssi_signo)) {
+      give_up(helper, &info);
+    }
+    if (!end.si_pid) {
+      if (CALL(waitid, P_PID, helper->pid, &end, WEXITED | WNOHANG, NULL) < 0) {
+        err(FAILED, "waitid");
+      }
 
-  /* Its SIGCHLD is taken, so that it is not mistaken for one of PROG. */
+      /* A process inside that found the pipe can hold it open. */
 
-  if (helper > 0) {
-    CALL(rt_sigtimedwait, &sigchld, NULL, NULL, SET_SIZE);
+      if (end.si_pid) {
+        helper->pid = 0;
+        limit = now() + PATIENCE;
+      }
+    }
+    if (end.si_pid && (end.si_code != CLD_EXITED || end.si_status)) {
+      print_messages(helper->link[0]);
+      end_as(&end);
+    }
   }
-  if (helper < 0 || CALL(waitid, P_PID, helper, &end, WEXITED, NULL) < 0) {
-    err(FAILED, helper < 0 ? "clone" : "waitid");
+  close_fd(signals);
+}
+
+/* The process that goes in, and that nobody inside can see. It leaves a child
+ * there which is one of the process outside as well: CLONE_PARENT. */
+static _Noreturn void go_in(struct entry *entry, char **prog,
+                            const struct helper *helper,
+                            const struct signals *before) {
+  message_fd = helper->link[1];
+  close_fd(helper->link[0]);
+  if (entry->careful) {
+    reset_mask();
+  } else {
+    release_signals(before);
   }
-  if (end.si_code != CLD_EXITED || end.si_status) {
+  if (entry->has_terminal) {
+    use_terminal(&entry->terminal);
+  }
+  enter(entry);
+  hide(entry, helper);
+  int *born = helper->prog;
+  long child = CALL(clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, NULL,
+                    born, NULL, 0);
+  if (child == 0) {
     if (entry->has_terminal) {
-      show(&entry->terminal);
+      lead_session(&entry->terminal);
+    } else if (entry->careful && CALL(setsid) < 0) {
+      err(FAILED, "setsid");
     }
-    end_as(&end);
+    die_with_parent(helper->link[1]);
+    become(prog);
   }
+  if (child < 0) {
+    err(FAILED, errno == ENOMEM
+                    ? "clone (PID 1 of that namespace may have ended)"
+                    : "clone");
+  }
+  _exit(0);
+}
+
+/* setns(2) puts only children into a PID namespace, and only a child can leave
+ * our session for certain. So a process that nobody inside can see makes the
+ * entry, and leaves behind a child there that is a child of ours too: we stay
+ * outside, whatever they do. */
+static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
+  struct signals before = hold_signals();
+  int signals = open_signals(), group;
+  struct helper helper;
+  siginfo_t end;
+
+  helper.prog = mmap(NULL, sizeof(*helper.prog), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (helper.prog == MAP_FAILED) {
+    err(FAILED, "mmap");
+  }
+  if (CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+           &helper.link[0]) < 0) {
+    err(FAILED, "socketpair");
+  }
+  helper.pid = CALL(clone, SIGCHLD, NULL, NULL, NULL, 0);
+  if (helper.pid < 0) {
+    err(FAILED, "clone");
+  }
+  if (helper.pid == 0) {
+    go_in(entry, prog, &helper, &before);
+  }
+  close_fd(helper.link[1]);
+  wait_for_helper(&helper);
 
   /* In the foreground of a terminal somebody sees that we stop, and goes on. */
 
-  int group;
-  struct child child = {.pid = *pid, .dir = -1, .alive = alive[1]};
+  struct child child = {.pid = *helper.prog,
+                        .dir = -1,
+                        .alive = helper.link[0],
+                        .leads = entry->has_terminal || entry->careful,
+                        .hostile = entry->careful};
   child.inside = !control(0, TIOCGPGRP, &group) || group != CALL(getpgid, 0);
-  int signals = open_signals();
-  if (entry->has_terminal) {
+  if (child.leads) {
     char path[48];
-    child.leads = true;
-    child.dir = CALL(openat, entry->proc, put_path(path, "", *pid, ""),
+    child.dir = CALL(openat, entry->proc, put_path(path, "", child.pid, ""),
                      O_PATH | O_DIRECTORY | O_CLOEXEC);
-    end = relay(&entry->terminal, &child, signals);
-  } else {
-    end = wait_for(&child, signals);
   }
+  end = entry->has_terminal ? relay(&entry->terminal, &child, signals)
+                            : wait_for(&child, signals);
+  print_messages(helper.link[0]);
   end_as(&end);
 }
 
@@ -412,13 +534,10 @@ int main(int argc, char **argv) {
   if (entry.careful && CALL(prctl, PR_SET_DUMPABLE, 0) < 0) {
     err(FAILED, "prctl PR_SET_DUMPABLE");
   }
-  if (entry.parts.types & CLONE_NEWPID || entry.has_terminal) {
+  if (entry.careful || entry.has_terminal) {
     enter_by_child(&entry, argv);
   }
-  if (entry.careful) {
-    reset_mask();
-  }
   enter(&entry);
-  hide(&entry, -1);
+  hide(&entry, NULL);
   become(argv);
 }

@@ -10,6 +10,7 @@
 #define TARGET_H
 
 #include "../idmap/fields.h"
+#include "../pivot/listing.h"
 #include "../pivot/mounts.h"
 
 #undef pread64 /* musl's, a name for pread(3) */
@@ -132,41 +133,174 @@ static inline unsigned long inode_of(int dir, const char *path) {
   return st.stx_ino;
 }
 
-/* If TARGET is a process that waits for a container, that is, if one child of
- * it lives in another PID namespace, then that child becomes TARGET. Others may
- * be there from before it became that process, dead ones without a namespace.
- */
-static inline void find_waited(int proc, struct target *target) {
-  char path[48], text[4096] = "", again[sizeof(text)] = "";
-  unsigned long child = 0, next;
-  const char *end = text;
-  int children =
-      open_file(target->dir, put_path(path, "task/", target->pid, "/children"));
+/* Whether the process of DIR, its directory in /proc, is the first one of a PID
+ * namespace one level below ours, by the "NSpid:" of its status, which anybody
+ * may read: our number of it, and 1. One that has ended is not. Its parent goes
+ * to *PARENT, and to *INNER whether it is in another PID namespace than ours.
+ * False with *PARENT 0 if there is no such process. */
+static inline bool is_first(int dir, const char *path, unsigned long *parent,
+                            bool *inner) {
+  struct lines lines;
+  unsigned long number;
+  bool lives = true, first = false;
+  char *line;
 
-  if (children < 0 || CALL(read, children, &text, sizeof(text) - 1) <= 0) {
-    return;
+  *parent = 0;
+  *inner = false;
+  if (!open_lines(&lines, dir, path)) {
+    return false;
   }
-  target->pid_ns = inode_of(target->dir, "ns/pid");
-  while ((end = digits(end, INT_MAX, &next)) && *end++ == ' ') {
-    unsigned long inner = inode_of(proc, put_path(path, "", next, "/ns/pid"));
-    if (inner && inner != target->pid_ns) {
-      if (child) {
-        return;
-      }
-      child = next;
+  while ((line = next_line(&lines))) {
+    if (strncmp(line, "State:\t", 7) == 0) {
+      lives = line[7] != 'Z' && line[7] != 'X';
+    } else if (strncmp(line, "PPid:\t", 6) == 0) {
+      digits(line + 6, INT_MAX, parent);
+    } else if (strncmp(line, "NSpid:\t", 7) == 0) {
+      const char *end = digits(line + 7, INT_MAX, &number);
+      *inner = end && *end == '\t';
+      first = *inner && strcmp(end, "\t1") == 0;
+      break;
     }
   }
-  if (!child) {
+  close_fd(lines.fd);
+  return lives && first;
+}
+
+/* What is known of the children of the process PARENT. */
+struct search {
+  int proc;
+  unsigned long parent,
+      found; /* found: the first process of a namespace, or 0 */
+};
+
+/* Looks at the process PID, which was one of the children. */
+static inline void look_at_child(struct search *search, unsigned long pid) {
+  unsigned long parent;
+  bool inner;
+  char path[48];
+
+  bool first = is_first(search->proc, put_path(path, "", pid, "/status"),
+                        &parent, &inner);
+
+  /* One that has ended is in no list any more; one that is in /proc only for
+   * others may be the one. */
+
+  if (!parent && (CALL(kill, pid, 0) == 0 || errno != ESRCH)) {
+    errx(FAILED,
+         "process %ld is hidden: which child of %ld to enter cannot be "
+         "seen",
+         (long)pid, (long)search->parent);
+  }
+  if (!first || parent != search->parent || pid == search->found) {
+    return;
+  }
+  if (search->found) {
+    errx(FAILED, "process %ld waits for two containers: %ld and %ld",
+         (long)search->parent, (long)search->found, (long)pid);
+  }
+  search->found = pid;
+}
+
+/* Looks at the children that the kernel lists for each thread, if it lists any:
+ * proc_pid_task(5). */
+static inline void look_at_lists(struct search *search,
+                                 const struct target *target) {
+  struct listing threads;
+  const char *thread;
+
+  if (!open_listing(&threads, target->dir, "task")) {
+    err(FAILED, "open task of process %ld", (long)target->pid);
+  }
+  while ((thread = next_entry(&threads))) {
+    char path[48], text[4096];
+    unsigned long pid = 0;
+    long n;
+
+    stpcpy(stpcpy(stpcpy(path, "task/"), thread), "/children");
+    int fd = CALL(openat, target->dir, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT && errno != ESRCH) {
+      err(FAILED, "open %s of process %ld", path, (long)target->pid);
+    }
+    if (fd < 0) {
+      continue;
+    }
+
+    /* A read(2) gives a page at most, and may end within a number. */
+
+    while ((n = CALL(read, fd, &text, sizeof(text))) > 0) {
+      for (long i = 0; i < n; i++) {
+        if (text[i] >= '0' && text[i] <= '9') {
+          pid = pid * 10 + text[i] - '0';
+        } else if (pid) {
+          look_at_child(search, pid);
+          pid = 0;
+        }
+      }
+    }
+    if ((n < 0 && errno != ESRCH) || pid) {
+      errx(FAILED, "the list of the children of process %ld is cut",
+           (long)target->pid);
+    }
+    close_fd(fd);
+  }
+}
+
+/* Looks at all processes. The kernel may have no lists of children, and a list
+ * may leave out one that lives if others end meanwhile; /proc does not. */
+static inline void look_at_all(struct search *search) {
+  struct listing processes;
+  const char *name;
+  unsigned long pid, parent;
+  bool inner;
+  char path[48];
+
+  if (!look(search->proc, "1").is_directory) {
+    errx(FAILED,
+         "/proc hides processes (hidepid): whether %ld waits for a container "
+         "cannot be seen",
+         (long)search->parent);
+  }
+  if (!open_listing(&processes, search->proc, ".")) {
+    err(FAILED, "open /proc");
+  }
+  while ((name = next_entry(&processes))) {
+    if (number(name, INT_MAX, &pid) &&
+        is_first(search->proc, put_path(path, "", pid, "/status"), &parent,
+                 &inner) &&
+        parent == search->parent) {
+      look_at_child(search, pid);
+    }
+  }
+}
+
+/* If TARGET is a process that waits for a container, then the first process of
+ * that becomes TARGET. Such a process is in our PID namespace, is not its PID
+ * 1, and has a child that is the first process of one below. If that cannot be
+ * decided, nothing is joined: the process that waits is on the host. */
+static inline void find_waited(int proc, struct target *target) {
+  struct search search = {.proc = proc, .parent = target->pid};
+  unsigned long parent;
+  bool inner;
+
+  is_first(target->dir, "status", &parent, &inner);
+  if (inner || target->pid == 1) {
+    return;
+  }
+  look_at_lists(&search, target);
+  if (!search.found) {
+    look_at_all(&search);
+  }
+  if (!search.found) {
     return;
   }
 
   /* Another process may have that number by now. One that we hold, and that is
-   * a child after that, is the one. */
+   * the first one and a child after that, is the one. */
 
-  *target = hold_pid(proc, child);
-  if (CALL(pread64, children, &again, sizeof(again) - 1, 0) < 0 ||
-      strcmp(again, text) != 0) {
-    errx(FAILED, "process %ld has ended", (long)child);
+  *target = hold_pid(proc, search.found);
+  if (!is_first(target->dir, "status", &parent, &inner) ||
+      parent != search.parent) {
+    errx(FAILED, "process %ld has ended", (long)search.found);
   }
 }
 

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* The kernel's idea of these two, not libc's: all 64 signals, of which musl
  * would leave out three, and an action without a handler. */
@@ -38,7 +39,9 @@ struct signals {
 static inline struct action take_sigchld(void) {
   struct action initial = {0}, before;
 
-  CALL(rt_sigaction, SIGCHLD, &initial, &before, SET_SIZE);
+  if (CALL(rt_sigaction, SIGCHLD, &initial, &before, SET_SIZE) < 0) {
+    err(FAILED, "rt_sigaction SIGCHLD");
+  }
   return before;
 }
 
@@ -47,7 +50,9 @@ static inline struct signals hold_signals(void) {
   uint64_t all = ~0UL;
   struct signals before;
 
-  CALL(rt_sigprocmask, SIG_SETMASK, &all, &before.mask, SET_SIZE);
+  if (CALL(rt_sigprocmask, SIG_SETMASK, &all, &before.mask, SET_SIZE) < 0) {
+    err(FAILED, "rt_sigprocmask");
+  }
   before.child = take_sigchld();
   return before;
 }
@@ -60,7 +65,7 @@ static inline void release_signals(const struct signals *before) {
 }
 
 /* In the child, last of all before exec: have it killed when its parent dies,
- * PARENT being the read end of a pipe that only the parent can write to. The
+ * PARENT being a pipe or socket whose other end only the parent has open. The
  * setting is lost with any later change of ids, and says nothing of a parent
  * that has died already: prctl(2), PR_SET_PDEATHSIG. */
 static inline void die_with_parent(int parent) {
@@ -109,13 +114,28 @@ static inline bool status_has(const char *status, const char *set, int signal) {
 
 struct child {
   int pid, dir; /* dir: of its /proc/PID, or -1 */
-  int alive;    /* the write end of a pipe, which closes when we die */
+  int alive;    /* our end of a pipe or socket, which closes when we die */
   bool is_init; /* PROG is PID 1 of a namespace */
   bool inside;  /* a SIGSTOP of PROG's may be from inside, and nobody sees it */
   bool stopped; /* it is, by our SIGSTOP */
   bool leads;   /* PROG leads a session, which nobody else is in */
+  bool hostile; /* PROG must end when we are told to, whatever it does */
+  bool had_key; /* a Ctrl-C or Ctrl-\ has been sent on to it */
+  int told;     /* the signal that told it to end by that limit */
   int killed_by; /* a signal that had to become SIGKILL, or 0 */
+  long limit;    /* when our patience ends, as now() has it, or 0 */
 };
+
+/* How long a process that has been told to end may take, in milliseconds. */
+#define PATIENCE 1000
+
+/* Milliseconds of a clock that nobody sets. */
+static inline long now(void) {
+  struct timespec time;
+
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000L + time.tv_nsec / 1000000;
+}
 
 static inline bool is_stop(int signal) {
   return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
@@ -152,32 +172,83 @@ static inline bool would_not_get(const struct child *child, int signal) {
          !(digits(call, ULONG_MAX, &number) && number == SYS_rt_sigtimedwait);
 }
 
+/* Sends SIGNAL to CHILD; if WHOLE and it leads a session, to its process group.
+ */
+static inline void send_signal(const struct child *child, int signal,
+                               bool whole) {
+  if (!whole || !child->leads || CALL(kill, -child->pid, signal) < 0) {
+    CALL(kill, child->pid, signal);
+  }
+}
+
+/* Ends CHILD, for SIGNAL, and with it our waiting: it may be frozen. */
+static inline void kill_child(struct child *child, int signal) {
+  child->killed_by = signal;
+  child->limit = now() + PATIENCE;
+  send_signal(child, SIGKILL, true);
+}
+
+/* Whether INFO is of a key, Ctrl-C or Ctrl-\: the kernel sends these. */
+static inline bool is_key(const struct signalfd_siginfo *info) {
+  return info->ssi_code == SI_KERNEL &&
+         (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT);
+}
+
+/* Whether this process had SIGNAL ignored when it started, as nohup(1) has it.
+ */
+static inline bool is_ignored(int signal) {
+  struct action action;
+
+  return CALL(rt_sigaction, signal, NULL, &action, SET_SIZE) == 0 &&
+         action.handler == (unsigned long)SIG_IGN;
+}
+
 /* Sends on to CHILD what was sent to us. */
 static inline void forward(struct child *child,
                            const struct signalfd_siginfo *info) {
   int signal = info->ssi_signo;
+  bool key = info->ssi_code == SI_KERNEL && signal != SIGALRM;
 
-  if (would_not_get(child, signal)) {
+  if (child->hostile &&
+      (signal == SIGINT || signal == SIGTERM || signal == SIGHUP)) {
+    if (is_ignored(signal)) {
+      return;
+    }
+    if (!is_key(info) && !child->limit) {
+      child->limit = now() + PATIENCE;
+      child->told = signal;
+    }
+  }
+  if (child->leads && is_key(info)) {
+    if (child->had_key) {
+      kill_child(child, signal);
+      return;
+    }
+    child->had_key = true;
+  }
+  if (signal != SIGCONT && signal != SIGURG && signal != SIGWINCH &&
+      would_not_get(child, signal)) {
     if (is_stop(signal)) {
       child->stopped = true;
-      signal = SIGSTOP;
-    } else if (signal != SIGCONT && signal != SIGURG && signal != SIGWINCH) {
+      send_signal(child, SIGSTOP, true);
+    } else {
       child->killed_by = signal;
-      signal = SIGKILL;
+      CALL(kill, child->pid, SIGKILL);
     }
-  } else if (info->ssi_code == SI_KERNEL && signal != SIGCONT &&
-             signal != SIGALRM) {
+    return;
+  }
 
-    /* A key of the terminal: the kernel sent it to all of the foreground, so
-     * PROG has it already, unless it left for a process group of its own. The
-     * alarm(2) of who became us is not from there: exec keeps it. */
+  /* A key of the terminal: the kernel sent it to all of the foreground, so PROG
+   * has it already, unless it left for a process group of its own. The alarm(2)
+   * of who became us is not from there: exec keeps it. */
 
+  if (key && signal != SIGCONT) {
     long group = CALL(getpgid, child->pid);
     if (group == CALL(getpgid, 0)) {
       return;
     }
   }
-  CALL(kill, child->pid, signal);
+  send_signal(child, signal, key || signal == SIGCONT);
 }
 
 /* Takes notice of what became of CHILD; true when it has ended, and how in
@@ -185,9 +256,11 @@ static inline void forward(struct child *child,
  * for what a terminal sends, or we did: who else stopped it can continue it,
  * and would leave us stopped, and with us the end of the container. */
 static inline bool has_ended(struct child *child, siginfo_t *end) {
+  long failed;
+
   end->si_pid = 0;
-  while (CALL(waitid, P_PID, child->pid, end, WEXITED | WSTOPPED | WNOHANG) ==
-             0 &&
+  while ((failed = CALL(waitid, P_PID, child->pid, end,
+                        WEXITED | WSTOPPED | WNOHANG, NULL)) == 0 &&
          end->si_pid) {
     if (end->si_code != CLD_STOPPED) {
       if (end->si_code == CLD_KILLED && child->killed_by) {
@@ -202,7 +275,40 @@ static inline bool has_ended(struct child *child, siginfo_t *end) {
     }
     end->si_pid = 0;
   }
-  return false;
+  if (failed) {
+    warn("waitid");
+    *end = (siginfo_t){.si_code = CLD_EXITED};
+    end->si_pid = child->pid;
+    end->si_status = FAILED;
+  }
+  return failed;
+}
+
+/* What is left of the time that CHILD may take, for ppoll(2), in *LEFT. NULL if
+ * there is no limit. */
+static inline struct timespec *time_left(const struct child *child,
+                                         struct timespec *left) {
+  long rest = child->limit ? child->limit - now() : 0;
+
+  rest = rest > 0 ? rest : 0;
+  *left = (struct timespec){rest / 1000, rest % 1000 * 1000000};
+  return child->limit ? left : NULL;
+}
+
+/* When time is up: kills CHILD, or if it was killed before, gives it up. True
+ * then, and in *END is how it would have ended. */
+static inline bool is_given_up(struct child *child, siginfo_t *end) {
+  if (!child->limit || child->limit > now()) {
+    return false;
+  }
+  if (!child->killed_by) {
+    kill_child(child, child->told);
+    return false;
+  }
+  *end = (siginfo_t){.si_code = CLD_KILLED};
+  end->si_pid = child->pid;
+  end->si_status = child->killed_by;
+  return true;
 }
 
 /* A descriptor that gives the signals which hold_signals() blocked. */
@@ -221,8 +327,15 @@ static inline siginfo_t wait_for(struct child *child, int signals) {
   struct signalfd_siginfo info;
   siginfo_t end;
 
-  while (!has_ended(child, &end)) {
-    if (CALL(read, signals, &info, sizeof(info)) == sizeof(info) &&
+  while (!has_ended(child, &end) && !is_given_up(child, &end)) {
+    struct pollfd ready = {.fd = signals, .events = POLLIN};
+    struct timespec left;
+
+    long n = CALL(ppoll, &ready, 1, time_left(child, &left), NULL, 0);
+    if (n < 0 && errno != EINTR) {
+      err(FAILED, "ppoll");
+    }
+    if (n > 0 && CALL(read, signals, &info, sizeof(info)) == sizeof(info) &&
         info.ssi_signo != SIGCHLD) {
       forward(child, &info);
     }

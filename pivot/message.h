@@ -26,6 +26,9 @@ extern const char tool[], version[], usage[];
   const char tool[] = name, version[] = name " 1.0\n",                         \
              usage[] = "usage: " name " " synopsis
 
+/* Where messages go: standard error, or a pipe to the process that waits. */
+static int message_fd = 2;
+
 struct line {
   char text[3 * PATH_MAX];
   size_t length;
@@ -92,7 +95,7 @@ static inline void put_end(struct line *line) {
 
   line->length -= line->length == sizeof(line->text);
   put_char(line, '\n');
-  syscall(SYS_write, 2, line->text, line->length);
+  syscall(SYS_write, message_fd, line->text, line->length);
   errno = saved;
 }
 

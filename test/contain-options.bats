@@ -21,8 +21,7 @@ teardown() {
   # nothing of it is left
   run findmnt -no TARGET
   [[ $output != *"$BATS_TEST_TMPDIR"* ]]
-  run pgrep -x 'idmap|safemount|pivot'
-  [ "$status" -eq 1 ]
+  wait_for eval "! pgrep -x 'idmap|safemount|pivot'"
 }
 
 # in_box [OPTION]... [-- CMD]: contain on the small root, without a terminal.
