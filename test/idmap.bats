@@ -937,6 +937,34 @@ END
   done
 }
 
+@test "PROG has not run if the step ends with 125, whichever call of the waiting process fails" {
+  local call when
+  for call in signalfd4 write waitid ppoll rt_sigprocmask rt_sigaction close_range openat read getgroups pipe2; do
+    for when in 1 2 3 4 5; do
+      rm -f "$here/ran"
+      try timeout -s KILL 8 strace -qq -o /dev/null -e "inject=$call:error=EIO:when=$when" \
+        idmap -n pid,mnt -u all -g all sh -c ': >"$1"; sleep 0.2; exit 3' sh "$here/ran"
+      case $status in
+        3) [ -e "$here/ran" ] ;;
+        # Only what waits while PROG runs can fail after it has begun.
+        125) [[ ! -e $here/ran || $call == waitid || $call == ppoll ]] || fail "$call $when: ran" ;;
+        *) fail "$call $when: $status" ;;
+      esac
+      [[ $status -eq 3 || $output == *"idmap: "* ]] || fail "$call $when: no line"
+    done
+  done
+}
+
+@test "a session keyring that a filter keeps is an error, also if that says ENOSYS" {
+  [ -e /proc/keys ] || skip 'this kernel has no keys'
+  for error in ENOSYS EPERM EACCES; do
+    try keyctl session - strace -f -qq -o /dev/null -e "inject=keyctl:error=$error" \
+      idmap -n pid -u all -g all echo ran
+    [ "$status" -eq 125 ] || fail "$error: $status"
+    [[ $output == *keyctl* && $output != *ran* ]]
+  done
+}
+
 # --- Costs ------------------------------------------------------------------
 
 # own_calls LOG PROG: the calls of the process that LOG of strace -f -o starts
