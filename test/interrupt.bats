@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # nsjoin can be interrupted, whatever those inside do, and then leaves nothing.
 # shellcheck disable=SC2154,SC2016 # bats sets status; other shells expand
+# shellcheck disable=SC2030,SC2031 # each test is a subshell
 
 load helper
 
@@ -77,7 +78,7 @@ interrupted() {
 }
 
 @test "a frozen container keeps no joiner, and none of it stays in its cgroup" {
-  local group kind n=0
+  local group n=0
   for group in "$v2" /sys/fs/cgroup/freezer; do
     [[ -e $group/cgroup.procs ]] || continue
     group=$group/frozen$$
@@ -138,7 +139,7 @@ interrupted() {
   [ "$took" -le 25 ]
   kill -9 "$stopper"
   wait_for eval '! pgrep -x -f "sleep 5300"'
-  ! pgrep -x nsjoin
+  wait_for eval '! pgrep -x nsjoin'
 }
 
 # A FUSE file system whose server never answers.
@@ -162,8 +163,8 @@ PY
   small_root box
   hang "$PWD/box/etc"
   boxed "$PWD/box"
-  interrupted TERM timeout -s KILL 3 cat "/proc/$init/root/etc/passwd"
-  [ "$took" -ne 0 ] || skip 'the control does not hang'
+  try timeout -s KILL 2 cat "/proc/$init/root/etc/passwd"
+  [ "$status" -eq 137 ] || skip 'the control does not hang'
   for signal in TERM INT HUP; do
     interrupted "$signal" setsid -w inject "$waiter" true
     [ "$took" -le 25 ] || fail "$signal: $took"
@@ -230,7 +231,7 @@ PERL
       seal nsjoin -t "$waiter" true </dev/null
     [ "$status" -eq 125 ]
     grep -q '^nsjoin: setns ' err
-    ! grep -q noise err
+    ! grep -q noise err || fail 'not of nsjoin'
     # And what PROG cannot be, too.
     try seal nsjoin -t "$waiter" no-such-program </dev/null
     [ "$status" -eq 127 ]

@@ -95,9 +95,9 @@ if ($ARGV[0]) {
 PERL
 }
 
-# a_container [CMD...]: the PID of contain, whose PID 1 sleeps.
+# a_container: the PID of contain, whose PID 1 sleeps, goes to $waiter.
 a_container() {
-  contain -H box "$@" / sleep 6100 </dev/null >/dev/null 2>&1 3>&- &
+  contain -H box / sleep 6100 </dev/null >/dev/null 2>&1 3>&- &
   waiter=$!
   wait_for pid_of sleep 6100
 }
