@@ -7,9 +7,9 @@
 #ifndef HINTS_H
 #define HINTS_H
 
+#include "../pivot/statx.h"
 #include "words.h"
 #include <linux/capability.h>
-#include <linux/stat.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/statfs.h>

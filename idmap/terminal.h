@@ -17,8 +17,8 @@
 #define TERMINAL_H
 
 #include "../nsjoin/wait.h"
+#include "../pivot/statx.h"
 #include <linux/magic.h>
-#include <linux/stat.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 #include <termios.h>

@@ -7,8 +7,8 @@
 #ifndef PLACE_H
 #define PLACE_H
 
+#include "statx.h"
 #include "step.h"
-#include <linux/stat.h>
 
 struct place {
   unsigned long mount, inode; /* 0, 0 where there is nothing */

@@ -12,10 +12,10 @@
 #ifndef WALK_H
 #define WALK_H
 
+#include "../pivot/statx.h"
 #include "../pivot/step.h"
 #include <linux/magic.h>
 #include <linux/openat2.h>
-#include <linux/stat.h>
 #include <sys/vfs.h>
 
 /* How to walk: follow links inside ROOT, make what is missing. */

@@ -10,12 +10,11 @@
  * of the host) and what would lose its rights in one (setuid, capabilities).
  */
 
+#include "../pivot/statx.h"
 #include "../pivot/step.h"
 #include <linux/magic.h>
 #include <linux/memfd.h>
-#include <linux/stat.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #undef prlimit64 /* musl's, a name for prlimit(2) */
