@@ -94,7 +94,9 @@ static void explain_memfd(void) {
 /* Copies the program FD into a memfd that nobody can change any more. */
 static int seal(int fd, const char *path, const struct statx *before) {
   struct statx after;
-  struct rlimit64 limit;
+  struct {
+    uint64_t current, most;
+  } limit;
   uint64_t copied = 0;
   char name[250] = "";
 
@@ -111,7 +113,7 @@ static int seal(int fd, const char *path, const struct statx *before) {
   /* More than this limit would be a signal, and no message. */
 
   if (CALL(prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 &&
-      limit.rlim_cur < before->stx_size) {
+      limit.current < before->stx_size) {
     errx(FAILED, "%s is larger than a file may be: see ulimit -f", path);
   }
 
