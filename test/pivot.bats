@@ -83,6 +83,9 @@ END
     becomes_root "$root" /proc <<END
       mount --bind "\$1" "\$1"
       mount --make-$kind "\$1"
+      # On a shared mount other than / it has to be bound, and this one cannot be.
+      on=\$(stat -c %m "\${1%/*}")
+      [[ $kind != unbindable || \$on == / ]] || mount --make-private "\$on"
 END
   done
 }
@@ -528,12 +531,15 @@ END
 }
 
 @test "each cause of EBUSY is told" {
+  cp "$(command -v pivot)" "$root/pivot"
   hinted "NEW-ROOT is on the mount that is the root" <<'END'
-    pivot -o "$1" "$1/tmp" true
+    mount -t proc proc "$1/proc"
+    pivot "$1" /pivot -o / /tmp true
 END
   hinted "PUT-OLD is on the mount that is the root" <<'END'
-    mount --bind "$1" "$1"
-    pivot -o "$1/../outside" "$1" true
+    mount -t proc proc "$1/proc"
+    mount -t tmpfs tmpfs "$1/tmp"
+    pivot "$1" /pivot -o / /tmp true
 END
 }
 
