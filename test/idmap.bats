@@ -997,7 +997,3 @@ own_calls() {
   TRY_SECONDS=120 try make -C "$top" fuzz T='test/fuzz-map.c test/fuzz-subid.c' RUNS=1
   [ "$status" -eq 0 ]
 }
-
-@test "it fits its size" {
-  [ "$(stat -c %s "$top/idmap/idmap")" -le 40960 ]
-}

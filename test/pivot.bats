@@ -797,11 +797,3 @@ END
   # The end of the mount table has to be read.
   [ -z "$(grep -v ^read "$BATS_TEST_TMPDIR/log" | sed 's/ = .*//' | sort | uniq -d)" ]
 }
-
-@test "pivot is within 24 KiB, static, and hardened" {
-  local program
-  program=$(command -v pivot)
-  [ "$(stat -c %s "$program")" -le 24576 ]
-  run readelf -lW "$program"
-  [[ $output != *INTERP* && $output == *GNU_RELRO* && $output == *"DYN "* ]]
-}
