@@ -315,7 +315,7 @@ with_bin() {
     chmod 4755 /usr/bin/newuidmap; as_user alice idmap echo ran'
   [ "$status" -eq 125 ]
   [[ $output == *'no such luck'*'newuidmap failed'* ]]
-  with_bin 'mount -o remount,nosuid /usr/bin; as_user alice idmap echo ran'
+  with_bin 'mount -o remount,bind,nosuid /usr/bin; as_user alice idmap echo ran'
   [ "$status" -eq 125 ]
   [[ $output == *'nosuid mount'* ]]
 }

@@ -1339,7 +1339,7 @@ TABLE
     [ -e root/inner/mark ]
     [ -d root/inner2/inner ]
     [ ! -e root/dir ]
-    umount -R root
+    umount -l root
     [ -e root/dir/mark ]
     umount root/dir
     umount root
