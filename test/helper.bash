@@ -96,9 +96,10 @@ debian_tar() {
     runit) options=(--variant=essential --include=runit-init) ;;
   esac
   if [[ ! -e $tar ]]; then
-    mmdebstrap --quiet "${options[@]}" bookworm "${tar%.tar}.new.tar" >&2
-    tar --delete --wildcards -f "${tar%.tar}.new.tar" './dev/?*'
-    mv "${tar%.tar}.new.tar" "$tar"
+    mmdebstrap --quiet "${options[@]}" bookworm "${tar%.tar}.new" >&2
+    tar --exclude='./dev/?*' --xattrs --numeric-owner -C "${tar%.tar}.new" -cf "$tar.new" .
+    rm -r "${tar%.tar}.new"
+    mv "$tar.new" "$tar"
   fi
   echo "$tar"
 }
