@@ -497,66 +497,91 @@ static void propagate(const struct entry *entry, int tree, bool attached) {
 
 /* --- Where it goes ------------------------------------------------------- */
 
-/* Opens the target of ENTRY. -1 if it does not exist and that is no error. */
-static int open_target(const struct entry *entry) {
+/* Opens the target of ENTRY. -1 if it does not exist and that is no error. With
+ * -L, PATH, of PATH_MAX bytes, becomes the way there without links. */
+static int open_target(const struct entry *entry, char *path) {
+  const char *name = entry->fields.target;
   int what = entry->options.what, how = links;
+  int target = -1;
 
   how |= what & CREATE_DIR ? MAKE_DIR : what & CREATE_FILE ? MAKE_FILE : 0;
-  int target = open_below(root, entry->fields.target, how);
-
+  if (!links) {
+    target = open_below(root, name, how);
+  } else if (strlen(name) < PATH_MAX) {
+    target = walk(root, strcpy(path, name), how);
+  } else {
+    errno = ENAMETOOLONG;
+  }
   if (target < 0 && !(errno == ENOENT && what & OPTIONAL)) {
-    fail("open", entry->fields.target);
+    fail("open", name);
   }
   return target;
 }
 
-/* Who may write to both sides can move a directory out of ROOT after it was
- * walked to, and the mount goes with it (CVE-2018-15664). So the way up from
- * the new mount has to come to ROOT, unless ROOT is a mount itself: off that
- * nothing can be moved. */
-static void verify(const struct entry *entry, int target) {
-  const char *at = entry->fields.target;
-  struct place here = {0}, last;
-  char up[PATH_MAX];
-  size_t size, length = 0;
+/* What will be seen where TREE is attached. A recursive copy of a mount that
+ * was covered has that cover on it: ".." of its root arrives there. */
+static struct place top_of(const struct entry *entry, int tree) {
+  struct place top;
 
-  if (root_place.is_mount_point) {
+  if (entry->options.what & MOVE || !try_look(tree, "..", &top)) {
+    top = look(tree, "");
+  }
+  return top;
+}
+
+/* Detaches TREE, wherever it is, and before that what covers it. A directory
+ * has the name "."; a file has one only in /proc, which must be a real one. */
+static bool detach_tree(int tree, bool is_directory) {
+  struct line name = {.length = 0};
+
+  put_string(&name, is_directory ? "." : "self/fd/");
+  if (!is_directory) {
+    put_number(&name, tree);
+  }
+  put_char(&name, '\0');
+  if (CALL(fchdir, is_directory ? tree : open_proc()) < 0) {
+    return false;
+  }
+  for (int count = 0; count < MOST_LINKS; count++) {
+    if (CALL(umount2, &name.text[0], MNT_DETACH) < 0) {
+      return count > 0;
+    }
+  }
+  return false;
+}
+
+/* A descriptor holds a directory or a file, not the place of it. If somebody
+ * moves it out of ROOT between the walk and the attach, or moves a directory
+ * above it, the mount is outside (CVE-2018-15664). So PATH is walked again, and
+ * must lead to the mount TOP. A ROOT that is a mount is no exception: the same
+ * directories may be moved through another mount of that file system. */
+static void verify(const struct entry *entry, const char *path,
+                   const struct place *top) {
+  const char *target = entry->fields.target;
+  int there = open_below(root, path, 0);
+  struct place seen;
+  bool found = there >= 0 && try_look(there, "", &seen);
+
+  if (found && seen.mount == top->mount) {
+    close_later(there);
     return;
   }
-  do {
-    last = here;
-    do {
-      if (length + 4 > sizeof(up)) {
-        target = CALL(openat, target, &up[0], O_PATH | O_CLOEXEC);
-        length = 0;
-      }
-      memcpy(up + length, "../", 4);
-      length += 3;
-      at = component(at, &size) + size;
-    } while (!links && !is_root(at));
-    if (!try_look(target, up, &here)) {
-      if (errno == ENOTDIR) {
-        return; /* a file has no "..": of it nothing can be said */
-      }
-      if (errno == EACCES) {
-        target = entry->tree; /* one of the two may be closed to us */
-      }
-      here = look(target, up);
-    }
-    if (same(&here, &root_place)) {
-      return;
-    }
-  } while (!same(&here, &last));
-  if (CALL(fchdir, entry->tree) < 0 || CALL(umount2, ".", MNT_DETACH) < 0) {
-    warn("%sumount %s", position, entry->fields.target);
+  if (found) {
+    warnx("%s%s was moved or covered meanwhile", position, target);
+  } else {
+    warn("%sopen %s once more", position, target);
   }
-  errx(FAILED, "%s%s was moved out of ROOT meanwhile", position,
-       entry->fields.target);
+  if (!detach_tree(entry->tree, top->is_directory)) {
+    warn("%sumount %s", position, target);
+    warnx("%s%s is still mounted, where it was moved to", position, target);
+  }
+  _exit(FAILED);
 }
 
 /* Attaches what ENTRY mounts to the very directory or file TARGET. */
-static void attach(const struct entry *entry, int target) {
+static void attach(const struct entry *entry, int target, const char *path) {
   int tree = entry->tree;
+  struct place top = top_of(entry, tree);
   bool covers = is_root(entry->fields.target);
 
   if (links) {
@@ -584,14 +609,15 @@ static void attach(const struct entry *entry, int target) {
     root = tree;
     root_place = look(root, "");
   } else {
-    verify(entry, target);
+    verify(entry, path, &top);
   }
   propagate(entry, tree, true);
 }
 
 /* Changes what is mounted on the target. */
 static void change(const struct entry *entry) {
-  int what = entry->options.what, target = open_target(entry);
+  char path[PATH_MAX];
+  int what = entry->options.what, target = open_target(entry, path);
   uint64_t changed =
       entry->options.flags.attr_set | entry->options.flags.attr_clr;
 
@@ -648,6 +674,7 @@ static void make(const struct entry *entry) {
 
 static void carry_out(struct entry *entry) {
   int what = entry->options.what;
+  char path[PATH_MAX];
 
   set_position(entry->line);
   if (entry->skipped) {
@@ -672,7 +699,7 @@ static void carry_out(struct entry *entry) {
 
   bool creates = what & (CREATE_DIR | CREATE_FILE);
   int target = -1;
-  if (!creates && (target = open_target(entry)) < 0) {
+  if (!creates && (target = open_target(entry, path)) < 0) {
     return;
   }
   if (!(what & (BIND | MOVE))) {
@@ -683,10 +710,10 @@ static void carry_out(struct entry *entry) {
       set_flags(entry, entry->tree);
     }
   }
-  if (creates && (target = open_target(entry)) < 0) {
+  if (creates && (target = open_target(entry, path)) < 0) {
     return;
   }
-  attach(entry, target);
+  attach(entry, target, links ? path : entry->fields.target);
   close_later(target);
   if (entry->tree != root) {
     close_later(entry->tree);
