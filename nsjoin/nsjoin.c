@@ -114,8 +114,8 @@ static void look_up(struct entry *entry, char *name, const char **files) {
     if (fd < 0 && (!number(name, INT_MAX, &pid) || pid == 0)) {
       errx(USAGE, "%s: not a PID, a file with a / in it, or fd:N", name);
     }
-    if (entry->proc < 0) {
-      errx(FAILED, "a process needs /proc, as a procfs");
+    if (entry->proc < 0 || proc_is_foreign) {
+      errx(FAILED, "a process needs a whole procfs: %s", proc_fault);
     }
     *target = fd < 0 ? hold_pid(entry->proc, pid) : hold_pidfd(entry->proc, fd);
     find_waited(entry->proc, target);

@@ -9,6 +9,8 @@
 #include <linux/sched.h>
 #include <sys/vfs.h>
 
+#define PROC_ROOT_INO 1 /* as the kernel has it, in no header of ours */
+
 struct mount {
   unsigned long id, parent; /* as in struct place */
   bool shared, unbindable;
@@ -22,30 +24,70 @@ struct table {
   ssize_t next, length;
 };
 
-/* A descriptor of /proc, if that is a procfs; otherwise of one that is mounted
- * nowhere, if we may make it; otherwise -1. Open it before pivot_root(2), and
- * files in it after: an open mountinfo goes empty when the root changes. */
-static inline int open_proc(void) {
+static const char *proc_fault; /* what is wrong with /proc, or NULL */
+static bool proc_is_foreign;   /* it is a procfs, but not a whole one of ours */
+
+/* Whether PROC is the root of a procfs, and of our PID namespace. A bind of
+ * /proc/1 is a procfs too, without "self". The procfs of another PID namespace
+ * has a "self" with another number, or none: our PID is somebody else's there.
+ */
+static inline bool is_whole_proc(int proc) {
+  struct place place;
   struct statfs fs;
+  char self[16] = "";
+  unsigned long pid;
+
+  if (CALL(fstatfs, proc, &fs) < 0) {
+    warn("fstatfs /proc");
+    proc_fault = "/proc cannot be looked at";
+  } else if (fs.f_type != PROC_SUPER_MAGIC) {
+    proc_fault = "/proc is not a procfs";
+  } else if (!try_look(proc, "", &place)) {
+    warn("statx /proc");
+    proc_fault = "/proc cannot be looked at";
+  } else if (place.inode != PROC_ROOT_INO) {
+    proc_is_foreign = true;
+    proc_fault = "/proc is only a part of a procfs";
+  } else if (CALL(readlinkat, proc, "self", &self, sizeof(self) - 1) < 0 &&
+             errno != ENOENT) {
+    warn("readlinkat /proc/self");
+    proc_fault = "/proc cannot be looked at";
+  } else if (!number(self, INT_MAX, &pid) || (long)pid != CALL(getpid)) {
+    proc_is_foreign = true;
+    proc_fault = "/proc is of another PID namespace";
+  } else {
+    return true;
+  }
+  return false;
+}
+
+/* A descriptor of /proc, if that is a whole procfs; otherwise of one that is
+ * mounted nowhere, if we may make it; otherwise -1. Open it before
+ * pivot_root(2), and files in it after: an open mountinfo goes empty when the
+ * root changes. */
+static inline int open_proc(void) {
   int proc = open_directory("/proc");
 
+  proc_fault = "/proc cannot be opened";
   if (proc >= 0) {
-    if (CALL(fstatfs, proc, &fs) < 0) {
-      err(FAILED, "fstatfs /proc");
-    }
-    if (fs.f_type == PROC_SUPER_MAGIC) {
+    if (is_whole_proc(proc)) {
+      proc_fault = NULL;
       return proc;
     }
     close_fd(proc);
-  } else if (errno != ENOENT) {
-    err(FAILED, "open /proc");
   }
+  const char *fault = proc_fault;
   proc = CALL(fsopen, "proc", FSOPEN_CLOEXEC);
   if (proc < 0 ||
       CALL(fsconfig, proc, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
     return -1;
   }
-  return CALL(fsmount, proc, FSMOUNT_CLOEXEC, 0);
+  proc = CALL(fsmount, proc, FSMOUNT_CLOEXEC, 0);
+  if (proc >= 0 && !is_whole_proc(proc)) {
+    proc = -1;
+  }
+  proc_fault = fault;
+  return proc;
 }
 
 /* Starts to read the mount table of this process. False where PROC is none, or

@@ -193,17 +193,17 @@ static void verify(int proc, unsigned long root_id, unsigned long old_id,
                    bool was_initramfs) {
   struct table table;
   struct mount mount;
-  bool readable = open_table(&table, proc), seen = false;
+  bool seen = false;
 
-  if (!readable) {
-    warnx("mount table not checked: no /proc");
+  if (!open_table(&table, proc)) {
+    err(FAILED, "open /proc/self/mountinfo");
   }
 
   /* In a chroot, pivot_root(2) exchanges its root alone, and there is still a
    * way out of it to the rest. Around the namespace's own root, or around the
    * initramfs, there is nothing. */
 
-  if (!readable || was_initramfs) {
+  if (was_initramfs) {
     go("/");
   } else if (!go_to_namespace_root(proc)) {
     if (errno != EINVAL) {
@@ -222,13 +222,13 @@ static void verify(int proc, unsigned long root_id, unsigned long old_id,
                      ? "the old root is still mounted"
                      : "/ was a chroot, or covered: there is still another");
   }
-  while (readable && next_mount(&table, &mount)) {
+  while (next_mount(&table, &mount)) {
     seen |= mount.id == root_id;
     if (mount.id != root_id && (mount.id == old_id || mount.parent == old_id)) {
       errx(FAILED, "%s of the old root is still mounted", mount.point);
     }
   }
-  if (readable && !seen) {
+  if (!seen) {
     errx(FAILED, "the mount table does not show the new root");
   }
 }
@@ -241,9 +241,8 @@ static void report(int proc, int cwd, const struct place *old_root) {
   const char *name;
   unsigned long fd;
 
-  if (proc < 0 || !open_listing(&fds, proc, "self/fd")) {
-    warnx("descriptors not checked: no /proc");
-    return;
+  if (!open_listing(&fds, proc, "self/fd")) {
+    err(FAILED, "open /proc/self/fd");
   }
   while ((name = next_entry(&fds))) {
 
@@ -281,7 +280,14 @@ static void replace_root(const char *new_root, const char *keep,
     refuse_directories();
     close_others(keep);
   }
+
+  /* What is left of the old root is read there at the end. Without it, nothing
+   * may move: a pivot that cannot be checked could not be taken back either. */
+
   proc = open_proc();
+  if (proc < 0) {
+    err(FAILED, "no mount table: %s, and no other can be mounted", proc_fault);
+  }
   if (on_initramfs(proc, old_root.mount)) {
     initramfs = open_directory("/");
     if (initramfs < 0) {

@@ -8,6 +8,7 @@
 #define USERNS_H
 
 #include "../idmap/words.h"
+#include "../pivot/mounts.h"
 #include "table.h"
 #include <linux/magic.h>
 #include <linux/sched.h>
@@ -72,24 +73,16 @@ static inline void name_file(char path[32], long pid, const char *name) {
   path[line.length] = '\0';
 }
 
-/* A descriptor of /proc, if it is a procfs, and that of our PID namespace: in
- * another one our child's number is somebody else's. */
+/* A descriptor of /proc, if that is whole and of our PID namespace: in another
+ * one our child's number is somebody else's. */
 static inline int open_own_proc(void) {
-  struct statfs fs;
-  unsigned long pid;
-  char self[16] = "";
-  int proc = CALL(openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int proc = open_directory("/proc");
 
-  if (proc < 0 || CALL(fstatfs, proc, &fs) < 0) {
+  if (proc < 0) {
     err(FAILED, "%sidmap= needs /proc", position);
   }
-  if (fs.f_type != PROC_SUPER_MAGIC) {
-    errx(FAILED, "%sidmap= needs /proc, which is not a procfs", position);
-  }
-  if (CALL(readlinkat, proc, "self", &self, sizeof(self) - 1) < 0 ||
-      !number(self, INT_MAX, &pid) || (long)pid != CALL(getpid)) {
-    errx(FAILED, "%sidmap= needs /proc, which is another PID namespace's",
-         position);
+  if (!is_whole_proc(proc)) {
+    errx(FAILED, "%sidmap= needs a whole procfs: %s", position, proc_fault);
   }
   return proc;
 }

@@ -199,12 +199,34 @@ END
   [[ ! -e ran && ! -e /tmp/ran ]]
 }
 
-@test "a /proc of another PID namespace, or none, names nobody else" {
+@test "a /proc of another PID namespace, or a part of one, or none, names nobody else" {
+  export -f wait_for fail
   container "${all[@]}"
   try unshare --pid --fork nsjoin -x "$inside" true
-  [ "$status" -eq 125 ]
+  [[ $status -eq 125 && $output == *"/proc is of another PID namespace" ]]
   try unshare --pid --fork nsjoin -x 1 true
-  [ "$status" -eq 125 ]
+  [[ $status -eq 125 && $output == *"/proc is of another PID namespace" ]]
+  alone "$inside" <<'END'
+    for part in /proc/1 /proc/sys /proc/self; do
+      unshare --mount sh -c 'mount --bind "$1" /proc; exec nsjoin -x "$2" echo ran' sh $part "$1" || echo "[$?]"
+    done
+    # Its processes have other numbers there.
+    unshare --pid --fork --uts sh -c 'hostname planted; mount -t proc proc /proc; exec sleep 30' &
+    wait_for grep -qx sleep /proc/1/comm
+    [ "$(nsenter -t 1 -u hostname)" = planted ] || exit 3
+    nsjoin -x 1 -n uts hostname || echo "[$?]"
+    kill %1
+END
+  [ "$status" -ne 3 ] || skip "the control did not fall"
+  [ "$status" -eq 0 ]
+  [ "$output" = 'nsjoin: a process needs a whole procfs: /proc is only a part of a procfs
+[125]
+nsjoin: a process needs a whole procfs: /proc is only a part of a procfs
+[125]
+nsjoin: a process needs a whole procfs: /proc is only a part of a procfs
+[125]
+nsjoin: a process needs a whole procfs: /proc is of another PID namespace
+[125]' ]
   alone "$inside" <<'END'
     mount -t tmpfs tmpfs /proc
     mkdir -p "/proc/$1/ns" /proc/self/ns /proc/self/fdinfo
