@@ -605,6 +605,53 @@ write_attacks='
   done
 }
 
+@test "a table that cannot be read to its end, or that has a NUL byte, mounts nothing and runs nothing" {
+  local table=$here/table broken nul
+  {
+    echo tmpfs /tmp tmpfs
+    printf '# %0200000d\n' 0
+    echo "$victim /tmp none bind"
+  } >"$table"
+  # Its second read fails, as that of a broken disk.
+  broken=(strace -f -qq -o /dev/null -P "$table" -e inject=read:error=EIO:when=2+)
+
+  # The control: bash takes that for the end, and leaves NUL bytes out.
+  try "${broken[@]}" bash -euc 'mapfile lines <"$1"; echo "${#lines[@]}"' bash "$table"
+  [[ $status -eq 0 && $output -lt 3 ]] || skip "this bash sees that its read failed"
+  try bash -euc 'mapfile lines </proc/self/mem; echo ran'
+  [[ $status -eq 0 && $output == *ran ]] || skip "this bash sees that its read failed"
+
+  try "${broken[@]}" contain -f "$table" "$root" sh -c 'echo ran; mount' </dev/null
+  [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "contain: $table cannot be read" ]]
+  for table in /proc/self/mem "$here" "$here/missing" -; do
+    in_box -f "$table" "$root" echo ran
+    [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "contain: $table cannot be read" ]]
+  done
+  table=$here/nul
+  for nul in '\0tmpfs /tmp tmpfs\n' 'tmpfs /tmp tmpfs ro\0\n' 'tmpfs /tmp tm\0pfs\n' 'tmpfs /tmp tmpfs\n\0'; do
+    printf '%b' "$nul" >"$table"
+    in_box -f "$table" "$root" echo ran
+    [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "contain: $table has a NUL byte" ]]
+  done
+  in_box -f /dev/zero "$root" echo ran
+  [[ $status -eq 125 && $output != *ran* ]]
+}
+
+@test "a table may be a pipe, standard input, long, empty, or without a last newline" {
+  local table=$here/table
+  { printf '# %0900000d\n' 0 && printf 'tmpfs /tmp tmpfs'; } >"$table"
+  in_box -f "$table" "$root" stat -f -c %T /tmp
+  [ "$output" = tmpfs ]
+  try bash -c 'contain -f <(cat "$1") "$2" stat -f -c %T /tmp </dev/null' bash "$table" "$root"
+  [ "$output" = tmpfs ]
+  try bash -c 'contain -f /dev/stdin "$2" stat -f -c %T /tmp <"$1"' bash "$table" "$root"
+  [ "$output" = tmpfs ]
+  cd "$here"
+  : >-
+  in_box -f - "$root" echo ran
+  [ "$output" = ran ]
+}
+
 @test "with standard error closed, CMD does not have contain or inject itself open" {
   local user
   for user in '' alice; do
