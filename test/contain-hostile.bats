@@ -652,6 +652,22 @@ write_attacks='
   [ "$output" = ran ]
 }
 
+@test "a script that cannot print its usage or version ends with 125, and runs nothing" {
+  local script option
+  # The control: a list with && does not end the script.
+  [[ $(bash -euc 'case -h in -h) echo usage && exit ;; esac; echo ran >&2' 2>&1 >/dev/full) == *ran ]]
+  for script in contain inject isolate pseudo; do
+    for option in -h --help -V --version; do
+      try bash -c 'SHELL=/bin/echo "$@" ran </dev/null >/dev/full' bash $script $option
+      [[ $status -eq 125 && $output != *ran* && $output == *"No space left"* ]]
+      try bash -c '"$@" </dev/null >&-' bash $script $option
+      [ "$status" -eq 125 ]
+    done
+    try bash -c '"$@" </dev/null 2>/dev/full' bash $script -Z
+    [ "$status" -eq 64 ]
+  done
+}
+
 @test "with standard error closed, CMD does not have contain or inject itself open" {
   local user
   for user in '' alice; do
