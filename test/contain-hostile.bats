@@ -652,6 +652,28 @@ write_attacks='
   [ "$output" = ran ]
 }
 
+@test "names in contain's own messages are no terminal's commands, nor lines of its own" {
+  local evil=$here/$'\e]0;owned\a\nroot: all is well\x7f' shown
+  shown=$here/'\033]0;owned\007\012root: all is well\177'
+  # The control: a message as it comes.
+  try bash -c 'echo "$1 is no directory to enter" >&2' bash "$evil"
+  [[ $output == *$'\e'* && ${#lines[@]} -eq 2 ]]
+  in_box "$evil" echo ran
+  [[ $status -eq 125 && $output == "contain: $shown is no directory to enter" ]]
+  in_box -f "$evil" "$root" echo ran
+  [[ $status -eq 125 && ${lines[-1]} == "contain: $shown cannot be read" ]]
+  mkdir "$evil"
+  in_box -s "$evil" echo ran
+  [[ $status -eq 125 && $output == "contain: -s needs a directory of root's above $shown that is"* ]]
+  for option in $'-\e' $'--\e[31m\n'; do
+    for script in contain inject isolate pseudo; do
+      try $script "$option" </dev/null
+      [[ $status -eq 64 && $output != *$'\e'* ]]
+      [[ ${lines[0]} == "$script: unknown option "* && ${lines[1]} == "usage: $script "* ]]
+    done
+  done
+}
+
 @test "a script that cannot print its usage or version ends with 125, and runs nothing" {
   local script option
   # The control: a list with && does not end the script.
