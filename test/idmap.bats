@@ -703,6 +703,7 @@ ended() {
   for signal in TERM INT HUP USR1 ALRM RTMIN+3; do
     number=$(kill -l "${signal#SIG}")
     started 'echo >"$1"; exec sleep 7004' -n pid
+    wait_for pgrep -x -f 'sleep 7004' # a dash has a handler for SIGINT
     kill -s "$signal" "$pid"
     ended
     [ "$status" -eq "$((128 + number))" ] || fail "$signal: $status"
