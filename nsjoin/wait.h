@@ -127,7 +127,7 @@ struct child {
 };
 
 /* How long a process that has been told to end may take, in milliseconds. */
-#define PATIENCE 1000
+#define PATIENCE 2000
 
 /* Milliseconds of a clock that nobody sets. */
 static inline long now(void) {

@@ -62,11 +62,11 @@ interrupted() {
   pid=$!
   sleep 1
   kill -"$1" "$pid" || true
-  while ((tenths < 40)) && grep -qs '^State:.[^Z]' "/proc/$pid/status"; do
+  while ((tenths < 60)) && grep -qs '^State:.[^Z]' "/proc/$pid/status"; do
     sleep 0.1
     tenths=$((tenths + 1))
   done
-  [[ $tenths -lt 40 ]] || {
+  [[ $tenths -lt 60 ]] || {
     kill -9 "$pid"
     tenths=99
     [[ ${#frozen[@]} -eq 0 || ! -e ${frozen[-1]}/freezer.state ]] || thaw "${frozen[-1]}"
@@ -102,10 +102,10 @@ interrupted() {
     esac
     for signal in TERM INT HUP; do
       interrupted "$signal" setsid -w "${join[@]}" "$target" true
-      [ "$took" -le 25 ] || fail "$signal: $took"
+      [ "$took" -le 35 ] || fail "$signal: $took"
     done
     interrupted TERM timeout 5 inject "$target" true
-    [ "$took" -le 25 ]
+    [ "$took" -le 35 ]
     if [[ -e $group/cgroup.freeze ]]; then
       [ "$(cat "$group/cgroup.procs")" = "$init" ]
     fi
@@ -133,10 +133,10 @@ interrupted() {
   [ "$took" -eq 99 ] || skip 'the control is not stopped'
   for signal in TERM INT HUP; do
     interrupted "$signal" setsid -w inject "$waiter" sleep 5300
-    [ "$took" -le 25 ] || fail "$signal: $took"
+    [ "$took" -le 35 ] || fail "$signal: $took"
   done
   interrupted TERM timeout 5 inject "$waiter" true
-  [ "$took" -le 25 ]
+  [ "$took" -le 35 ]
   kill -9 "$stopper"
   wait_for eval '! pgrep -x -f "sleep 5300"'
   wait_for eval '! pgrep -x nsjoin'
@@ -167,7 +167,7 @@ PY
   [ "$status" -eq 137 ] || skip 'the control does not hang'
   for signal in TERM INT HUP; do
     interrupted "$signal" setsid -w inject "$waiter" true
-    [ "$took" -le 25 ] || fail "$signal: $took"
+    [ "$took" -le 35 ] || fail "$signal: $took"
     [ "$took" -gt 0 ] || [ "$status" -gt 128 ]
   done
   wait_for eval '! pgrep -x nsjoin'
@@ -180,7 +180,7 @@ PY
   [ "$took" -eq 99 ] # the control
   for signal in TERM INT HUP; do
     interrupted "$signal" setsid -w inject "$waiter" perl -e '$0 = "sleep 5400"; $SIG{$_} = "IGNORE" for qw(TERM INT HUP); sleep 20'
-    [ "$took" -le 25 ] || fail "$signal: $took"
+    [ "$took" -le 35 ] || fail "$signal: $took"
     ! pgrep -x -f 'sleep 5400' || fail 'PROG is left'
   done
   # One that takes it ends in its own time, and with its own status.
@@ -237,7 +237,7 @@ PERL
     [ "$status" -eq 127 ]
     [[ $output == *'nsjoin: exec no-such-program: No such file'* ]]
     interrupted TERM inject "$waiter" sleep 5500
-    [ "$took" -le 25 ]
+    [ "$took" -le 35 ]
     pkill -9 -f '^perl .*noisy'
     wait_for eval '! pgrep -f "^perl .*noisy"'
   done

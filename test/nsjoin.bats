@@ -764,7 +764,8 @@ END
     wc -l own
     [ "$(wc -l <own)" -le 90 ]
     [ "$(wc -l <own)" -gt 40 ]
-    [ -z "$(sort own | uniq -d)" ]
+    # How often it waits depends on what ends first.
+    [ -z "$(grep -vE '^(ppoll|waitid|read)\(' own | sort | uniq -d)" ]
   done
 }
 
