@@ -339,7 +339,7 @@ PERL
       [[ -n $flood ]] || sees stubborn
       # Two, and then a pause, are keys as others.
       screen send-keys C-c C-] C-]
-      sleep 1.2
+      sleep 3
       screen send-keys C-]
       sleep 0.3
       pgrep -f '^perl .*stubborn'
