@@ -5,6 +5,14 @@
 
 #include "../pivot/hints.h"
 
+/* For our own mount table the procfs of another PID namespace will do, if no
+ * other can be had: its "self" is this process, or missing. */
+static inline int open_any_proc(void) {
+  int proc = open_proc();
+
+  return proc < 0 && proc_is_foreign ? open_directory("/proc") : proc;
+}
+
 /* The mount that FD is on. False if "/" reaches no such mount of this
  * namespace; a detached mount and one of another namespace are no such mounts.
  */
@@ -12,7 +20,7 @@ static inline bool find_mount_of(int fd, struct mount *mount) {
   struct statx st;
 
   return CALL(statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 &&
-         find_mount(open_proc(), st.stx_mnt_id, mount);
+         find_mount(open_any_proc(), st.stx_mnt_id, mount);
 }
 
 /* Whether a mount of type PROC or SYSFS that is seen here has another one on
@@ -20,7 +28,7 @@ static inline bool find_mount_of(int fd, struct mount *mount) {
 static inline bool is_masked(const char *type) {
   struct table table, inner;
   struct mount mount, other;
-  int proc = open_proc();
+  int proc = open_any_proc();
 
   if (open_table(&table, proc)) {
     while (next_mount(&table, &mount)) {
@@ -91,7 +99,8 @@ static inline void explain_attach(int error, int tree, int target) {
   } else if (error == EINVAL && find_mount_of(tree, &mount)) {
     if (!from.is_mount_point) {
       warnx("hint: what is to be moved is not a mount point");
-    } else if (find_mount(open_proc(), mount.parent, &mount) && mount.shared) {
+    } else if (find_mount(open_any_proc(), mount.parent, &mount) &&
+               mount.shared) {
       warnx("hint: the mount that it is on is shared");
     }
   }

@@ -1526,7 +1526,7 @@ END
         refuse "statx:error=$errno:when=$when" safemount -r root -o bind "$here/source" dir echo ran && exit 1
         mountpoint root/dir && exit 1
       done
-      refuse "openat2:error=$errno:when=2+/openat:error=$errno:when=3+" \
+      refuse "openat2:error=$errno:when=2+/openat:error=$errno:when=2+" \
         safemount -r root -o bind "$here/source" dir echo ran && exit 1
       mountpoint root/dir && exit 1
     done
