@@ -713,7 +713,7 @@ ended() {
 @test "PID 1 of plain unshare does not even notice SIGTERM" {
   timeout 5 unshare --pid --fork sleep 2 3>&- &
   pid=$!
-  wait_for pgrep -P "$(pgrep -P "$pid" -x unshare)" -x sleep
+  wait_for eval 'pgrep -P "$(pgrep -P "$pid" -x unshare)" -x sleep'
   kill -TERM "$(pgrep -P "$(pgrep -P "$pid" -x unshare)" -x sleep)"
   wait "$pid"
 }
