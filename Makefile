@@ -7,7 +7,7 @@
 TOOLS = pivot/pivot seal/seal nsjoin/nsjoin idmap/idmap safemount/safemount
 SCRIPTS = scripts/contain scripts/inject scripts/isolate scripts/pseudo
 MANUALS = $(wildcard */*.1)
-HEADERS = $(wildcard */*.h)
+HEADERS = $(wildcard */*.h */*/*.h)
 
 PREFIX = /usr/local
 DESTDIR =
@@ -62,7 +62,7 @@ fuzz:
 	done; rm -r $$dir
 
 lint:
-	clang-format --dry-run --Werror $(wildcard */*.c */*.h)
+	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.h)
 	shellcheck -x $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/run test/suites test/*.bash .ci/run
 	shellcheck -s bats $(wildcard test/*.bats)
 	shfmt -d -i 2 -ci $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/run test/suites test/*.bash .ci/run

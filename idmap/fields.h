@@ -7,7 +7,7 @@
 #ifndef FIELDS_H
 #define FIELDS_H
 
-#include "../pivot/step.h"
+#include "first/step.h"
 
 struct lines {
   int fd;

@@ -12,7 +12,7 @@
  */
 
 #include "../nsjoin/wait.h"
-#include "../pivot/descriptors.h"
+#include "first/descriptors.h"
 #include "hints.h"
 #include "terminal.h"
 #include <linux/keyctl.h>

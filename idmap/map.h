@@ -8,7 +8,7 @@
 #ifndef MAP_H
 #define MAP_H
 
-#include "../pivot/step.h"
+#include "first/step.h"
 
 #define MOST_RANGES 340      /* before Linux 4.15: 5 */
 #define MOST_TEXT 4095       /* one write(2) of less than a page */

@@ -17,7 +17,7 @@
 #define TERMINAL_H
 
 #include "../nsjoin/wait.h"
-#include "../pivot/statx.h"
+#include "first/statx.h"
 #include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>

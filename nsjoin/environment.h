@@ -9,7 +9,7 @@
 #define ENVIRONMENT_H
 
 #include "../idmap/fields.h"
-#include "../pivot/place.h"
+#include "../idmap/first/place.h"
 #include <linux/openat2.h>
 #include <stdlib.h>
 

@@ -10,8 +10,8 @@
  * to become PROG, and does nothing else. PROG never runs half joined.
  */
 
+#include "../idmap/first/descriptors.h"
 #include "../idmap/terminal.h"
-#include "../pivot/descriptors.h"
 #include "confinement.h"
 #include "environment.h"
 #include <linux/memfd.h>

@@ -10,8 +10,8 @@
 #define TARGET_H
 
 #include "../idmap/fields.h"
-#include "../pivot/listing.h"
-#include "../pivot/mounts.h"
+#include "../idmap/first/listing.h"
+#include "../idmap/first/mounts.h"
 
 #undef pread64 /* musl's, a name for pread(3) */
 

@@ -12,7 +12,7 @@
 #ifndef WAIT_H
 #define WAIT_H
 
-#include "../pivot/step.h"
+#include "../idmap/first/step.h"
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/prctl.h>

@@ -10,8 +10,8 @@
 #ifndef INITRAMFS_H
 #define INITRAMFS_H
 
-#include "listing.h"
-#include "mounts.h"
+#include "../idmap/first/listing.h"
+#include "../idmap/first/mounts.h"
 #include <sys/mount.h>
 
 /* The inode number of the first user namespace, in linux/nsfs.h since 6.18. */

@@ -11,10 +11,10 @@
  * cannot take back what other processes hold open.
  */
 
-#include "descriptors.h"
-#include "hints.h"
+#include "../idmap/first/descriptors.h"
+#include "../idmap/first/hints.h"
+#include "../idmap/first/mounts.h"
 #include "initramfs.h"
-#include "mounts.h"
 
 ABOUT("pivot", "[-fv] [-k LIST] [-o PUT-OLD] NEW-ROOT [PROG [ARG]...]\n");
 

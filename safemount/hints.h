@@ -3,7 +3,7 @@
 #ifndef SAFEMOUNT_HINTS_H
 #define SAFEMOUNT_HINTS_H
 
-#include "../pivot/hints.h"
+#include "../idmap/first/hints.h"
 
 /* For our own mount table the procfs of another PID namespace will do, if no
  * other can be had: its "self" is this process, or missing. */

@@ -8,7 +8,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
-#include "../pivot/step.h"
+#include "../idmap/first/step.h"
 #include <linux/mount.h>
 #include <sys/mount.h>
 

@@ -3,7 +3,7 @@
 #ifndef TABLE_H
 #define TABLE_H
 
-#include "../pivot/step.h"
+#include "../idmap/first/step.h"
 
 /* What every message about a line begins with: "line N: ", or nothing. */
 static char position[32];

@@ -7,8 +7,8 @@
 #ifndef USERNS_H
 #define USERNS_H
 
+#include "../idmap/first/mounts.h"
 #include "../idmap/words.h"
-#include "../pivot/mounts.h"
 #include "table.h"
 #include <linux/magic.h>
 #include <linux/sched.h>

@@ -12,8 +12,8 @@
 #ifndef WALK_H
 #define WALK_H
 
-#include "../pivot/statx.h"
-#include "../pivot/step.h"
+#include "../idmap/first/statx.h"
+#include "../idmap/first/step.h"
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/vfs.h>

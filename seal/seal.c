@@ -10,8 +10,8 @@
  * of the host) and what would lose its rights in one (setuid, capabilities).
  */
 
-#include "../pivot/statx.h"
-#include "../pivot/step.h"
+#include "../idmap/first/statx.h"
+#include "../idmap/first/step.h"
 #include <linux/magic.h>
 #include <linux/memfd.h>
 #include <sys/resource.h>
