@@ -1,0 +1,83 @@
+/* proc.h: what /proc says, and what a descriptor is.
+ *
+ * Someone inside a container can mount anything on /proc, or on a file in it.
+ * So everything is read through a descriptor of a procfs that was checked, and
+ * a file in it must be on that same mount.
+ */
+
+#pragma once
+
+#include "calls.h"
+#include "step.h"
+
+/* ---- /proc ---- */
+
+/* A descriptor of /proc, if that is a whole procfs of our own PID namespace;
+ * otherwise of a new one, which is mounted nowhere. -1 if the kernel does not
+ * permit that either. */
+int open_proc(void);
+
+/* Opens the file NAME of the procfs PROC, such as "self/status"; numbered()
+ * makes a name with a PID in it. If the file is not on the mount that PROC is
+ * on, errno is EXDEV. Close it by close(fileno(file)): fclose(3) would bring in
+ * free(3), a fifth of the program. */
+FILE *open_proc_file(int proc, const char *name);
+
+enum { LINE_SIZE = 65536 };
+
+/* Reads the next line of such a file to LINE, without its newline. Closes the
+ * file at its end and returns false. Exits if a line cannot be read, or is as
+ * long as LINE_SIZE. */
+bool next_line_or_exit(FILE *file, char line[LINE_SIZE]);
+
+/* Reads the file NAME to LINE, up to the first line that begins with START,
+ * such as "Uid:" of self/status or "" of a sysctl. Returns what follows START
+ * and blanks, or NULL if there is no such file or line. */
+char *proc_line_or_exit(int proc, const char *name, const char *start,
+                        char line[LINE_SIZE]);
+
+/* ---- The mount table ---- */
+
+struct mount {
+  uint64_t id, parent;
+  bool is_shared;
+  char *point; /* a path, not escaped */
+  char *type;  /* of the file system */
+  char line[LINE_SIZE];
+};
+
+/* Opens a mount table such as self/mountinfo. It shows the mounts that are
+ * reached from the root of that process, and if it was opened before
+ * pivot_root(2), none after it. */
+FILE *mounts_or_exit(int proc, const char *name);
+
+/* Reads the next mount; false at the end. */
+bool next_mount_or_exit(FILE *table, struct mount *mount);
+
+/* Whether the mount ID is in the table NAME, and then what it is. */
+bool find_mount_or_exit(int proc, const char *name, uint64_t id,
+                        struct mount *mount);
+
+/* ---- What a descriptor or a path is ---- */
+
+/* The type, inode and mount ID of PATH below DIRECTORY, a link at its end not
+ * followed, or of DIRECTORY itself if PATH is "". Zeros if there is nothing.
+ * Paths cannot be compared instead, because mounts hide mounts. */
+struct statx look_up_or_exit(int directory, const char *path);
+
+/* Whether both are the same inode, reached through the same mount. */
+bool is_same_place(struct statx one, struct statx other);
+
+/* ---- What may forbid a step here ---- */
+
+bool has_capability(int capability);
+
+/* or_exit() for clone, unshare, setns and mounts. After EPERM, EACCES or ENOSPC
+ * it adds a line of what was read that can be a cause: "TOOL: here: ..." */
+int or_exit_here(int result, const char *call, const char *object);
+
+/* Makes a call that SHOW() shows, and exits if it fails: "TOOL: CALL OBJECT:
+ * what errno says". */
+#define CALL_OR_EXIT(object, call, ...)                                        \
+  (show_call(#call, #__VA_ARGS__, STRINGS(__VA_ARGS__, 0, 0, 0, 0, 0)),        \
+   or_exit_here(call(__VA_ARGS__), #call, object))
