@@ -5,9 +5,19 @@
 # make install    PREFIX=/usr/local, DESTDIR=
 
 TOOLS = pivot/pivot seal/seal nsjoin/nsjoin idmap/idmap safemount/safemount
+
+all: $(TOOLS)
+
+# What each program is made of. step.c (messages, options, exec) and proc.c
+# (/proc, the mount table) are in all of them, once the other three follow.
+pivot/pivot: pivot/pivot.c pivot/initramfs.c pivot/step.c pivot/proc.c
+seal/seal: seal/seal.c
+idmap/idmap: idmap/idmap.c
+nsjoin/nsjoin: nsjoin/nsjoin.c
+safemount/safemount: safemount/safemount.c
+
 SCRIPTS = scripts/contain scripts/inject scripts/isolate scripts/pseudo
 MANUALS = $(wildcard */*.1)
-HEADERS = $(wildcard */*.h */*/*.h)
 
 PREFIX = /usr/local
 DESTDIR =
@@ -19,28 +29,28 @@ CC := $(if $(shell command -v musl-gcc),musl-gcc,cc)
 endif
 
 SMALL := $(shell $(CC) -Oz -E -xc /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os)
-HARDEN = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -fPIE \
-  -fstack-protector-strong -ffunction-sections -fdata-sections -fmerge-all-constants \
+BASE = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Wall -Wextra -Wshadow \
+  -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections \
   -fno-asynchronous-unwind-tables
-LINK = -s -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code
 START = -static-pie
 
-# musl-gcc is a wrapper round the system's gcc. It hides the kernel's headers,
-# and its -static-pie links a dynamic program: name what musl starts with here.
-ifeq ($(notdir $(CC)),musl-gcc)
-MUSL := $(shell sed -n 's/.*"\(.*\)musl-gcc.specs".*/\1/p' `command -v $(CC)`)
-HARDEN += -idirafter /usr/include \
-  -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+# Nothing is read-only after relocation: the start code of a static musl program
+# does not call mprotect(2), so RELRO would be a header without effect.
+LINK = -s -Wl,--gc-sections,-z,norelro,-z,noexecstack,-z,noseparate-code
+
+# Debian's musl-gcc is a script around gcc. It hides the kernel's headers, and
+# its -static-pie makes a dynamic program: so the start files are named here.
+MUSL := $(shell sed -n 's/.*"\(.*\)musl-gcc.specs".*/\1/p' \
+  "$$(command -v $(lastword $(CC)))" </dev/null 2>/dev/null)
+ifneq ($(MUSL),)
+BASE += -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 START = -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
   $(MUSL)rcrt1.o $(MUSL)crti.o
 END = $(MUSL)crtn.o
-LINK += -Wl,--hash-style=gnu,--spare-dynamic-tags=0 -T pivot/layout.ld
 endif
 
-all: $(TOOLS)
-
-$(TOOLS): %: %.c $(HEADERS) pivot/layout.ld Makefile
-	$(CC) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(START) -o $@ $< $(END) $(LINK) $(LDFLAGS)
+$(TOOLS): $(wildcard */*.h */*/*.h) Makefile
+	$(CC) $(BASE) $(CPPFLAGS) $(CFLAGS) $(START) -o $@ $(filter %.c,$^) $(END) $(LINK) $(LDFLAGS)
 
 # A container as root and as a user, on the host's own files.
 demo: all

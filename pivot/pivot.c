@@ -1,355 +1,321 @@
 /* pivot: make a directory the root, and get rid of the old one.
  *
- * chroot(2) only changes where "/" points: the old root stays mounted, and one
- * descriptor or a second chroot leads back to it. pivot_root(2) exchanges the
- * mounts themselves, but leaves the old root for somebody else to unmount. In a
- * script that is umount(8), by then a program of the new root, running with all
- * rights on the old one.
+ * chroot(2) changes only where "/" points: the old root stays mounted, and an
+ * open directory or a second chroot leads back to it. pivot_root(2) exchanges
+ * the mounts themselves, but someone has to unmount the old root. In a script
+ * that is umount(8), a program of the new root, with all rights on the old one.
+ * So here one process does both, before any program of the new root runs.
  *
- * So here both happen in one process. It fails unless nothing of the old tree
- * is left in its mount table, and never runs PROG where a way back is open. It
- * cannot take back what other processes hold open.
+ * It refuses to run PROG while the mount table shows anything of the old root,
+ * in a chroot, and in the mount namespace of PID 1. It cannot take back what
+ * other processes hold open. Each function here exits if its step fails.
  */
 
-#include "../idmap/first/descriptors.h"
-#include "../idmap/first/hints.h"
-#include "../idmap/first/mounts.h"
 #include "initramfs.h"
+#include <sched.h>
+#include <sys/wait.h>
 
-ABOUT("pivot", "[-fv] [-k LIST] [-o PUT-OLD] NEW-ROOT [PROG [ARG]...]\n");
+const char tool[] = "pivot";
+const char usage[] =
+    "usage: pivot [-fv] [-k LIST] [-o PUT-OLD] NEW-ROOT [PROG [ARG]...]\n\n"
+    "  -f          delete the files of the initramfs, to free its memory\n"
+    "  -k LIST     keep these descriptors open for PROG, such as 3,5-7\n"
+    "  -o PUT-OLD  call pivot_root(2) alone, as pivot_root(8)\n" COMMON_OPTIONS;
 
-/* Whether something is mounted over PATH, or over a directory above it, but for
- * the mount ID that it is on, and those that this stands on. On each of them it
- * covers PATH if it is mounted before the place where PATH leaves that mount.
- */
-static bool is_covered(int proc, const char *path, unsigned long id) {
-  size_t end = strlen(path) + 1, length;
-  struct mount on, mount;
-  struct table table;
+/* Makes NEW-ROOT the working directory: whatever moves after that, "." stays
+ * the directory that was looked at. */
+static void enter_new_root(const char *new_root) {
+  int fd = inherited_fd_or_exit(new_root);
 
-  while (find_mount(proc, id, &on)) {
-    bool covered = false;
-    open_table(&table, proc);
-    while (next_mount(&table, &mount)) {
-      unescape(mount.point);
-      length = strlen(mount.point);
-      covered |= mount.parent == id && mount.id != id && length < end &&
-                 strncmp(path, mount.point, length) == 0 &&
-                 (length == 1 || path[length] == '/' || !path[length]);
-    }
-    close_fd(table.fd);
-    if (covered || on.parent == id) {
-      return covered;
-    }
-    unescape(on.point);
-    end = strlen(on.point);
-    id = on.parent;
-  }
-  if (end > strlen(path)) {
-    errx(FAILED, "whether %s is covered cannot be seen", path);
-  }
-  return false;
+  /* A look-up of "/" starts below what is mounted on "/", but a look-up of
+   * "/.." arrives on top of it. There is the directory that "/" as NEW-ROOT
+   * means. */
+
+  const char *path = strcmp(new_root, "/") == 0 ? "/.." : new_root;
+  int failed = fd >= 0 ? SHOW(fchdir, fd) : SHOW(chdir, path);
+  or_exit(failed, "chdir", new_root);
 }
 
-/* Goes to NEW-ROOT: whatever then moves, "." stays the directory that was
- * looked at, and it is none of the old root. */
-static struct place enter(const char *new_root) {
+/* An open directory of the old root is a way back: openat(2) on it needs no
+ * path from the new root (CVE-2016-9962, CVE-2024-21626). */
+static void close_ways_back(const char *keep) {
+  for (int fd = 0; fd <= 2; fd++) {
+    refuse_if(is_inherited(fd) && S_ISDIR(look_up_or_exit(fd, "").stx_mode),
+              numbered("descriptor ", fd, "").text,
+              "is a directory, a way back to the old root");
+  }
+  close_others_or_exit(keep);
+}
+
+/* pivot_root(2) changes the root of every process in the mount namespace that
+ * has the old one. In the namespace of PID 1 that is the whole machine, and
+ * nothing can undo it. Mount IDs are unique in the kernel, so PID 1 is in our
+ * namespace if its table has our root. If that cannot be read, as with hidepid,
+ * pivot goes on: this guards against a mistake, not against an attack. */
+static void refuse_namespace_of_pid_1(int proc) {
+  uint64_t root = look_up_or_exit(AT_FDCWD, "/").stx_mnt_id;
+  struct mount mount;
+
+  refuse_if(getpid() != 1 && getppid() != 1 &&
+                faccessat(proc, "1/mountinfo", R_OK, 0) == 0 &&
+                find_mount_or_exit(proc, "1/mountinfo", root, &mount),
+            "/",
+            "is in PID 1's mount namespace: make a new one (idmap -K -n mnt)");
+}
+
+/* In a chroot on a mount point, pivot_root(2) works, but exchanges the root of
+ * the chroot alone. The rest of the namespace stays around it, and a second
+ * chroot(2) leads out (chroot(2), NOTES). setns(2), even into a process' own
+ * mount namespace, makes the root of the namespace that of the process. So a
+ * child calls it and compares. The child ends without a signal, because a
+ * caller may ignore SIGCHLD, and the kernel would then drop the status. And PID
+ * 1 shares its root with the kernel's threads: setns(2) would be EINVAL. */
+static void refuse_chroot(int proc) {
+  const char *name = "self/ns/mnt";
+  struct statx ours = look_up_or_exit(AT_FDCWD, "/..");
+  int status;
+  pid_t child = or_exit(fork_with(0), "clone", "to look at the root");
+
+  if (child == 0) {
+    int fd = or_exit(openat(proc, name, O_RDONLY | O_CLOEXEC), "open", name);
+    or_exit_here(setns(fd, CLONE_NEWNS), "setns", name);
+    refuse_if(!is_same_place(look_up_or_exit(AT_FDCWD, "/"), ours), "/",
+              "is not the root of the mount namespace, but a chroot in it");
+    _exit(0);
+  }
+  or_exit(waitpid(child, &status, __WALL), "wait", "for a child");
+  refuse_if(!WIFEXITED(status), "/", "the child that looks at it was killed");
+  if (status != 0) {
+    _exit(FAILED);
+  }
+}
+
+/* A mount can cover a directory after it was entered or opened. PROG would then
+ * have another root than a look-up of its path finds. Looking it up is not
+ * possible if a directory above it is closed to us. So this follows the look-up
+ * in the mount table: of the mounts on a mount that are above the path, the
+ * look-up enters the one with the shortest path first. */
+static void refuse_covered(int proc, const char *new_root) {
+  uint64_t id = 0, next = look_up_or_exit(AT_FDCWD, "/").stx_mnt_id;
   char path[PATH_MAX];
-
-  /* What has been mounted on "/" is not reached as "/", where every look-up
-   * starts, but as its parent, where one arrives. */
-
-  go(strcmp(new_root, "/") ? new_root : "/..");
-
-  /* A "." or a link in /proc leads into a directory past what has been mounted
-   * on it since. Its name leads to what everybody else sees there. */
-
-  if (CALL(getcwd, &path, sizeof(path)) < 0) {
-    err(FAILED, "getcwd in %s", new_root);
-  }
-  if (path[0] != '/') {
-    errx(FAILED, "%s is not below /", new_root);
-  }
-  struct place seen, here = look(AT_FDCWD, ".");
-  if (!try_look(AT_FDCWD, path[1] ? path : "/..", &seen)
-          ? is_covered(open_proc(), path, here.mount)
-          : !same(&seen, &here)) {
-    errx(FAILED, "%s is covered by another mount", new_root);
-  }
-  return here;
-}
-
-static long pivot_root(const char *new_root, const char *put_old) {
-  return CALL(pivot_root, new_root, put_old);
-}
-
-_Noreturn static void fail(const char *call, const char *object) {
-  warn("%s %s", call, object);
-  explain(".", ".");
-  _exit(FAILED);
-}
-
-static void make_slave(const char *path, bool recursive) {
-  if ((recursive ? CALL(mount, NULL, path, NULL, MS_SLAVE | MS_REC, NULL)
-                 : CALL(mount, NULL, path, NULL, MS_SLAVE, NULL)) < 0) {
-    fail("mount --make-slave", path);
-  }
-}
-
-/* Only a mount can become the root, and none that is on a shared mount, or that
- * a more privileged namespace locked in its place. A recursive copy is free. */
-static struct place bind_onto_itself(const char *new_root) {
-  int tree = CALL(open_tree, AT_FDCWD, ".",
-                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-
-  if (tree < 0) {
-    fail("open_tree", new_root);
-  }
-
-  /* Not attached yet, the copy keeps what is shared in it. Attached before
-   * this, it would appear in other namespaces. */
-
-  make_slave("/", true);
-  move(tree, "", ".");
-
-  /* "." is still what the copy now covers. */
-
-  if (CALL(fchdir, tree) < 0) {
-    err(FAILED, "fchdir");
-  }
-  make_slave(".", false);
-  return look(AT_FDCWD, ".");
-}
-
-/* Puts HERE, which is ".", in the place of the mount OLD_ID, the root, and
- * detaches that. INITRAMFS is a descriptor of it if it is that, otherwise -1.
- * Returns the number of the mount that is the root then. */
-static unsigned long pivot(const char *new_root, struct place here, int proc,
-                           int initramfs, unsigned long old_id, bool has_prog) {
-  bool bound = here.mount == old_id || !here.is_mount_point;
-
-  /* What moves, or is unmounted, on a shared mount does so in all namespaces
-   * that share it. pivot_root(2) refuses the first; the second is ours. */
-
-  if (bound) {
-    here = bind_onto_itself(new_root);
-  } else {
-    make_slave("/", false);
-    make_slave(".", false);
-  }
-
-  /* "." twice needs no directory for the old root, which is then stacked on the
-   * new one: see NOTES of pivot_root(2). */
-
-  long failed = pivot_root(".", ".");
-
-  /* A copy lies on what it is a copy of. What is on the initramfs itself can be
-   * moved as it is, and if it covers / already, would take the copy with it. */
-
   struct mount mount;
-  if (failed && errno == EINVAL && !bound &&
-      (initramfs < 0 || !find_mount(proc, here.mount, &mount) ||
-       mount.parent != old_id)) {
-    here = bind_onto_itself(new_root);
-    failed = pivot_root(".", ".");
-  }
 
-  /* Before Linux 7.0 nothing can take the place of the initramfs: then the new
-   * root goes on top of it, where a copy of / is already, and what else is
-   * mounted in it goes: nothing would reach that any more. */
-
-  if (failed && errno == EINVAL && initramfs >= 0) {
-    if (!has_prog) {
-      errx(FAILED, "this kernel cannot pivot its initramfs: PROG is needed");
-    }
-    bring_along(initramfs);
-    if (look(AT_FDCWD, "/..").mount != here.mount) {
-      move(AT_FDCWD, ".", "/");
-    }
-    detach_others(proc, old_id, here.mount);
-    if (CALL(chroot, ".") < 0) {
-      err(FAILED, "chroot %s", new_root);
-    }
-    return here.mount;
-  }
-  if (failed) {
-    fail("pivot_root", new_root);
-  }
-  if (initramfs >= 0) {
-    bring_along(initramfs);
-  }
-
-  /* "/.." is where one arrives, on top of the stack: all of the old tree must
-   * be cut off from the namespaces it came from before any of it goes. */
-
-  make_slave("/..", true);
-  detach("/..");
-  return here.mount;
-}
-
-/* Nothing of the mount OLD_ID may be left, whatever the calls said, and nothing
- * may be around ROOT_ID. Leaves for "/". */
-static void verify(int proc, unsigned long root_id, unsigned long old_id,
-                   bool was_initramfs) {
-  struct table table;
-  struct mount mount;
-  bool seen = false;
-
-  if (!open_table(&table, proc)) {
-    err(FAILED, "open /proc/self/mountinfo");
-  }
-
-  /* In a chroot, pivot_root(2) exchanges its root alone, and there is still a
-   * way out of it to the rest. Around the namespace's own root, or around the
-   * initramfs, there is nothing. */
-
-  if (was_initramfs) {
-    go("/");
-  } else if (!go_to_namespace_root(proc)) {
-    if (errno != EINVAL) {
-      warn("setns self/ns/mnt");
-      if (!capable(CAP_SYS_CHROOT)) {
-        warnx("hint: CAP_SYS_CHROOT is missing");
+  or_exit(getcwd(path, sizeof(path)) ? 0 : -1, "getcwd", new_root);
+  while (id != next) {
+    FILE *table = mounts_or_exit(proc, "self/mountinfo");
+    size_t least = sizeof(path);
+    id = next;
+    while (next_mount_or_exit(table, &mount)) {
+      size_t length = strlen(mount.point);
+      bool is_above = strncmp(path, mount.point, length) == 0 &&
+                      (length == 1 || strchr("/", path[length]));
+      if (mount.parent == id && mount.id != id && is_above && length < least) {
+        least = length;
+        next = mount.id;
       }
-      _exit(FAILED);
-    }
-    warnx("not checked whether / was a chroot: other processes share it");
-    go("/");
-  }
-  struct place top = look(AT_FDCWD, "/..");
-  if (top.mount != root_id) {
-    errx(FAILED, top.mount == old_id
-                     ? "the old root is still mounted"
-                     : "/ was a chroot, or covered: there is still another");
-  }
-  while (next_mount(&table, &mount)) {
-    seen |= mount.id == root_id;
-    if (mount.id != root_id && (mount.id == old_id || mount.parent == old_id)) {
-      errx(FAILED, "%s of the old root is still mounted", mount.point);
     }
   }
-  if (!seen) {
-    errx(FAILED, "the mount table does not show the new root");
+  refuse_if(look_up_or_exit(AT_FDCWD, ".").stx_mnt_id != id, new_root,
+            "is covered by a mount");
+}
+
+/* Mounts a copy of "." on itself, and goes there. Only a mount can become the
+ * root, and not one on a shared mount, nor one that a more privileged namespace
+ * locked in its place. A copy is free of all that, if it takes along what is
+ * mounted below: a locked mount must not be taken off (mount_namespaces(7)). */
+static void bind_onto_itself(const char *new_root) {
+  int tree = CALL_OR_EXIT(new_root, open_tree, AT_FDCWD, ".",
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+  /* If the copy were attached to a shared mount, it would appear in each
+   * namespace that shares the mount. The copy is not attached yet, so mounts in
+   * it that are shared stay shared. */
+
+  CALL_OR_EXIT("/", mount, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL);
+  CALL_OR_EXIT(new_root, move_mount, tree, "", AT_FDCWD, ".",
+               MOVE_MOUNT_F_EMPTY_PATH);
+
+  /* "." is still the directory that the copy now covers. */
+
+  CALL_OR_EXIT(new_root, fchdir, tree);
+  close(tree);
+}
+
+/* The five calls that are pivot. "." is a mount, and becomes the root. Returns
+ * false, with nothing exchanged, if pivot_root(2) answers EINVAL. */
+static bool exchange_roots(const char *new_root, int initramfs) {
+
+  /* A mount that moves on a shared mount would move in every namespace that
+   * shares it, so pivot_root(2) refuses. Slave and not private: a private copy
+   * of a mount would stay here when its first namespace unmounts it, and keep
+   * its device busy (mount_namespaces(7)). */
+
+  CALL_OR_EXIT("/", mount, NULL, "/", NULL, MS_SLAVE, NULL);
+  CALL_OR_EXIT(new_root, mount, NULL, ".", NULL, MS_SLAVE, NULL);
+
+  /* With "." twice, no directory in the new root is needed for the old one:
+   * the new root becomes "/", and the old root is mounted on top of it
+   * (pivot_root(2), NOTES). */
+
+  int failed = SHOW(pivot_root, ".", ".");
+  if (failed && errno == EINVAL) {
+    return false;
+  }
+  or_exit_here(failed, "pivot_root", new_root);
+  if (initramfs >= 0) {
+    bring_along_or_exit(initramfs);
+  }
+
+  /* An unmount on a shared mount happens in every namespace that shares it: the
+   * next call would unmount the caller's file systems too. "/.." is the old
+   * root: ".." of "/" is "/", but arrives on top of what is mounted there. */
+
+  CALL_OR_EXIT("/..", mount, NULL, "/..", NULL, MS_SLAVE | MS_REC, NULL);
+
+  /* With MNT_DETACH the whole tree goes at once, though it is in use: by the
+   * program that we still execute, for one. Without, this is EBUSY. */
+
+  CALL_OR_EXIT("/..", umount2, "/..", MNT_DETACH | UMOUNT_NOFOLLOW);
+  return true;
+}
+
+/* Makes "." the root instead of the mount OLD. INITRAMFS is a descriptor of the
+ * old root if it is the initramfs, otherwise -1. */
+static void replace_root(const char *new_root, int proc, int initramfs,
+                         uint64_t old, bool has_prog) {
+  struct statx here = look_up_or_exit(AT_FDCWD, ".");
+  bool is_mount = here.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+  bool bound = !is_mount || here.stx_mnt_id == old;
+  struct mount on;
+
+  find_mount_or_exit(proc, "self/mountinfo", here.stx_mnt_id, &on);
+  if (bound) {
+    bind_onto_itself(new_root);
+  }
+  bool exchanged = exchange_roots(new_root, initramfs);
+
+  /* The cause of EINVAL may be that NEW-ROOT is locked, or on a shared mount.
+   * If it is on the initramfs, the initramfs is the cause. */
+
+  if (!exchanged && !bound && (initramfs < 0 || on.parent != old)) {
+    bind_onto_itself(new_root);
+    exchanged = exchange_roots(new_root, initramfs);
+  }
+  if (!exchanged) {
+    or_exit(initramfs < 0 ? -1 : 0, "pivot_root", new_root);
+    refuse_if(!has_prog, "/", "can only be covered, which needs PROG");
+    cover_initramfs_or_exit(proc, initramfs, old);
+  }
+
+  /* "." was below "/" of the caller. For PROG, both are the new root. */
+
+  CALL_OR_EXIT("/", chdir, "/");
+
+  /* exchange_roots() made the mount a slave. If it is shared again, it still
+   * receives what it received before. */
+
+  if (is_mount && on.is_shared) {
+    CALL_OR_EXIT(new_root, mount, NULL, "/", NULL, MS_SHARED, NULL);
   }
 }
 
-/* Without PROG, says what the caller, who has the descriptors and the directory
- * CWD that we had, can still reach the old root by. */
-static void report(int proc, int cwd, const struct place *old_root) {
-  struct listing fds;
+/* Reads the mount table, whatever the calls returned: no mount of it may be the
+ * mount OLD, or be mounted on that. */
+static void verify(int proc, uint64_t old) {
+  uint64_t root = look_up_or_exit(AT_FDCWD, "/").stx_mnt_id;
+  FILE *table = mounts_or_exit(proc, "self/mountinfo");
   struct mount mount;
-  const char *name;
-  unsigned long fd;
 
-  if (!open_listing(&fds, proc, "self/fd")) {
-    err(FAILED, "open /proc/self/fd");
+  while (next_mount_or_exit(table, &mount)) {
+    refuse_if(mount.id == old || (mount.parent == old && mount.id != root),
+              mount.point, "a mount of the old root is still mounted");
   }
-  while ((name = next_entry(&fds))) {
+  refuse_if(!find_mount_or_exit(proc, "self/mountinfo", root, &mount), "/",
+            "the mount table does not show the new root");
+}
 
-    /* Our own are close-on-exec, which no inherited one can be. */
+/* Whether FD is a directory on a mount that is not in our table. */
+static bool reaches_old_root(int proc, int fd) {
+  struct statx st = look_up_or_exit(fd, "");
+  struct mount mount;
 
-    if (!number(name, INT_MAX, &fd) ||
-        ((int)fd != cwd && CALL(fcntl, fd, F_GETFD) == FD_CLOEXEC)) {
-      continue;
-    }
-    struct place place = look(fd, "");
-    if (!place.is_directory || find_mount(proc, place.mount, &mount)) {
-      continue;
-    }
-    if ((int)fd != cwd) {
-      warnx("descriptor %ld still reaches the old root", (long)fd);
-    } else if (!same(&place, old_root)) {
+  return S_ISDIR(st.stx_mode) &&
+         !find_mount_or_exit(proc, "self/mountinfo", st.stx_mnt_id, &mount);
+}
 
-      /* pivot_root(2) moved all processes that were in the root itself. */
+/* Without PROG, tells by what the caller still reaches the old root. The caller
+ * has our descriptors, and the working directory CWD that we had. Of the
+ * descriptors, the first eight are enough to know. */
+static void report_ways_back(int proc, int cwd, struct statx old) {
+  /* pivot_root(2) moved all processes whose directory was the root itself. */
 
-      warnx("the working directory still reaches the old root");
+  if (!is_same_place(look_up_or_exit(cwd, ""), old) &&
+      reaches_old_root(proc, cwd)) {
+    warn("the working directory", "still reaches the old root");
+  }
+  for (int fd = 0, found = 0; fd < 4096 && found < 8; fd++) {
+    if (is_inherited(fd) && reaches_old_root(proc, fd)) {
+      warn(numbered("descriptor ", fd, "").text, "still reaches the old root");
+      found++;
     }
   }
 }
 
-static void replace_root(const char *new_root, const char *keep,
-                         bool free_files, char **prog) {
-  int cwd = -1, proc, initramfs = -1;
+/* Everything but -o. */
+static void pivot(char *new_root, char *keep, bool free_files, char **prog) {
+  struct statx old = look_up_or_exit(AT_FDCWD, "/");
+  int cwd = or_exit(open(".", O_PATH | O_CLOEXEC), "open", ".");
 
-  if (!*prog && (cwd = open_directory(".")) < 0) {
-    err(FAILED, "open the working directory");
-  }
-  struct place old_root = look(AT_FDCWD, "/"), here = enter(new_root);
-
+  enter_new_root(new_root);
   if (*prog) {
-    refuse_directories();
-    close_others(keep);
+    close_ways_back(keep);
   }
-
-  /* What is left of the old root is read there at the end. Without it, nothing
-   * may move: a pivot that cannot be checked could not be taken back either. */
-
-  proc = open_proc();
-  if (proc < 0) {
-    err(FAILED, "no mount table: %s, and no other can be mounted", proc_fault);
-  }
-  if (on_initramfs(proc, old_root.mount)) {
-    initramfs = open_directory("/");
-    if (initramfs < 0) {
-      err(FAILED, "open /");
-    }
-  }
+  int proc = open_proc();
+  refuse_if(proc < 0, "/proc", "is no whole procfs of our PID namespace");
+  refuse_namespace_of_pid_1(proc);
+  refuse_chroot(proc);
+  refuse_covered(proc, new_root);
+  int initramfs = open_initramfs_or_exit(proc, old.stx_mnt_id);
   if (free_files) {
-    if (initramfs < 0) {
-      errx(FAILED, "-f: / is not seen to be an initramfs");
-    }
-    if (here.mount == old_root.mount) {
-      errx(FAILED, "-f: %s is in the initramfs", new_root);
-    }
-    refuse_copies(proc, old_root.mount);
+    refuse_if(initramfs < 0, "-f", "/ is not an initramfs");
+    refuse_if(look_up_or_exit(AT_FDCWD, ".").stx_mnt_id == old.stx_mnt_id,
+              new_root, "is in the initramfs, so -f would delete it");
+    refuse_to_free(proc, old.stx_mnt_id);
   }
 
-  unsigned long root_id =
-      pivot(new_root, here, proc, initramfs, old_root.mount, *prog);
-
-  verify(proc, root_id, old_root.mount, initramfs >= 0);
+  replace_root(new_root, proc, initramfs, old.stx_mnt_id, *prog);
+  verify(proc, old.stx_mnt_id);
   if (free_files) {
-    delete_files(initramfs, ".", old_root.mount);
+    delete_files_or_exit(initramfs, ".", old.stx_mnt_id);
   }
   if (!*prog) {
-    report(proc, cwd, &old_root);
+    report_ways_back(proc, cwd, old);
   }
 }
 
 int main(int argc, char **argv) {
-  char *keep = NULL, *put_old = NULL, *value = NULL, *new_root;
+  char *keep = NULL, *put_old = NULL, *new_root, **prog;
   bool free_files = false;
   int letter;
 
-  argv = begin(argc, argv);
-  while ((letter = option(&argv, "fk:o:", &value))) {
-    if (letter == 'f') {
-      free_files = true;
-    } else if (letter == 'k') {
-      keep = value;
-    } else {
-      put_old = value;
-    }
+  begin_or_exit(argc);
+  while ((letter = option_or_exit(argc, argv, "+:fhk:o:Vv", "")) >= 0) {
+    free_files |= letter == 'f';
+    keep = letter == 'k' ? optarg : keep;
+    put_old = letter == 'o' ? optarg : put_old;
   }
-  if (!(new_root = *argv++)) {
-    errx(USAGE, "NEW-ROOT is missing");
-  }
-  if ((free_files || keep) && (put_old || !*argv)) {
-    errx(USAGE, "-f and -k need PROG, and go without -o");
-  }
+  new_root = argv[optind];
+  usage_error_if(!new_root, "NEW-ROOT", "is missing");
+  prog = argv + optind + 1;
+  usage_error_if((free_files || keep) && (put_old || !*prog), "-f and -k",
+                 "need PROG, and go without -o");
 
   if (put_old) {
-    if (pivot_root(new_root, put_old) < 0) {
-      warn("pivot_root %s %s", new_root, put_old);
-      explain(new_root, put_old);
-      return FAILED;
-    }
-    go("/");
+    refuse_namespace_of_pid_1(open_proc());
+    CALL_OR_EXIT(new_root, pivot_root, new_root, put_old);
+    CALL_OR_EXIT("/", chdir, "/");
   } else {
-    replace_root(new_root, keep, free_files, argv);
+    pivot(new_root, keep, free_files, prog);
   }
-  if (*argv) {
-    run(argv);
-  }
-  return 0;
+  execute(prog);
 }
