@@ -11,7 +11,7 @@ all: $(TOOLS)
 # What each program is made of. step.c (messages, options, exec) and proc.c
 # (/proc, the mount table) are in all of them, once the other three follow.
 pivot/pivot: pivot/pivot.c pivot/initramfs.c pivot/step.c pivot/proc.c
-seal/seal: seal/seal.c
+seal/seal: seal/seal.c pivot/step.c pivot/proc.c
 idmap/idmap: idmap/idmap.c
 nsjoin/nsjoin: nsjoin/nsjoin.c
 safemount/safemount: safemount/safemount.c

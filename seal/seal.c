@@ -1,228 +1,227 @@
 /* seal: execute a sealed copy of a program.
  *
- * While a program runs, /proc/PID/exe leads to its file, and whoever may open
- * that for writing replaces the program once it has ended. A container with the
- * host's root in it needs only wait for a program of the host to enter
- * (CVE-2019-5736). So the program that enters should be a copy, in memory, with
- * seals that nobody can take off.
+ * While a program runs, /proc/PID/exe leads to its file. Whoever can open it
+ * for writing replaces the program once it has ended. If a program of the host
+ * enters a container, a process of the container that is root on the host has
+ * only to wait for that (CVE-2019-5736). So the program that enters should be a
+ * copy in memory, with seals that no one can take off.
  *
- * It refuses what a copy would not protect (a script is read by an interpreter
- * of the host) and what would lose its rights in one (setuid, capabilities).
+ * It refuses a script, since the program that runs is its interpreter; and a
+ * setuid or setgid program or one with file capabilities, since a copy has no
+ * such rights. Each function here exits if it fails, with 126 for such a PROG.
  */
 
-#include "../idmap/first/statx.h"
-#include "../idmap/first/step.h"
-#include <linux/magic.h>
-#include <linux/memfd.h>
-#include <sys/resource.h>
-#include <sys/vfs.h>
+#include "../pivot/proc.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/xattr.h>
 
-#undef prlimit64 /* musl's, a name for prlimit(2) */
-
-ABOUT("seal", "[-v] [-a ARGV0] PROG [ARG]...\n");
-
-/* What Debian 12's headers, of Linux 6.1, do not have yet. */
-#ifndef F_SEAL_EXEC
-#define F_SEAL_EXEC 0x0020
-#endif
+/* What the kernel's headers of Debian 12 (Linux 6.1) do not have. */
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
 #endif
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
-/* The most that one sendfile(2) moves; asking for more is not an error. */
-#define MOST 0x7ffff000
+const char tool[] = "seal";
+const char usage[] =
+    "usage: seal [-v] [-a ARGV0] PROG [ARG]...\n\n"
+    "  -a ARGV0    give PROG this name of its own, argv[0]\n" COMMON_OPTIONS;
 
-static struct statx look(int fd) {
-  struct statx st;
+struct program {
+  char path[PATH_MAX];
+  int fd;
+  struct stat st;
+};
 
-  if (CALL(statx, fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0) {
-    err(FAILED, "statx");
+static void refuse_program_if(bool is_so, const char *path, const char *why) {
+  if (is_so) {
+    warn(path, why);
+    _exit(CANNOT_EXECUTE);
   }
-  return st;
 }
 
-static struct statx program_st;
+/* ---- Refuse ---- */
 
-/* Opens PATH if we may execute it, or sets errno as execve(2) would. */
-static int open_program(const char *path) {
-  int fd = CALL(openat, AT_FDCWD, path,
-                O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-  if (fd < 0) {
-    return -1;
+/* Opens prog->path, if we may execute it. If not, errno is what execve(2)
+ * would have answered. */
+static bool open_program(struct program *prog) {
+  prog->fd = open(prog->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (prog->fd < 0) {
+    return false;
   }
+  or_exit(fstat(prog->fd, &prog->st), "fstat", prog->path);
 
-  /* The copy has a mode of its own and is on no mount: whether the file may be
-   * executed where it is, nobody asks later. */
+  /* The copy has a mode of its own, and is on no mount with noexec. Whether the
+   * file may be executed, the kernel will not ask again. */
 
-  program_st = look(fd);
-  if (!S_ISREG(program_st.stx_mode)) {
-    errno = EACCES;
-  } else if (CALL(faccessat2, fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0) {
-    return fd;
-  } else if (errno != EACCES) {
-    err(FAILED, "faccessat2 %s (needs Linux 5.8)", path);
-  }
-  close_fd(fd);
+  int denied = faccessat(prog->fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH);
+  or_exit(errno == EACCES ? 0 : denied, "faccessat2", prog->path);
   errno = EACCES;
-  return -1;
+  return !denied && S_ISREG(prog->st.st_mode);
 }
 
-static bool is_sealed(int fd) {
-  long seals = CALL(fcntl, fd, F_GET_SEALS);
+/* Looks for WORD in PATH as execvp(3) does, and opens it: libc has no such
+ * search for open(2). */
+static void find_program_or_exit(const char *word, struct program *prog) {
+  const char *path = getenv("PATH");
+  int error = ENOENT;
 
-  /* The kernel may have added seals: F_SEAL_EXEC brings others with it. */
+  path = path ? path : "/usr/local/bin:/bin:/usr/bin";
+  path = *word && !strchr(word, '/') ? path : "";
+  for (size_t size;; path += size + 1) {
+    size = strcspn(path, ":");
+    errno = ENAMETOOLONG;
+    if (size + strlen(word) + 2 < sizeof(prog->path)) {
+      char *end = mempcpy(prog->path, path, size);
+      stpcpy(stpcpy(end, size > 0 ? "/" : ""), word);
+      if (open_program(prog)) {
+        return;
+      }
+    }
+    bool is_last =
+        !path[size] || (errno != ENOENT && errno != ENOTDIR && errno != EACCES);
+    error = errno == ENOENT || error == EACCES ? error : errno;
+    if (is_last) {
+      errno = error;
+      fail_exec("open", word);
+    }
+  }
+}
+
+/* Refuses a PROG that a copy would not protect, or that it would break. */
+static void refuse_unsealable(const struct program *prog, const char *word) {
+  char reason[512 + PATH_MAX] = "is a script, so seal its interpreter: seal ";
+  char line[256] = "", *name = line + 2;
+  mode_t mode = prog->st.st_mode;
+
+  /* The kernel passes a script to its interpreter as /dev/fd/N, which is closed
+   * by then if N is close-on-exec: execveat(2) answers ENOENT (see its BUGS).
+   * That is as well: a sealed script would not protect the interpreter. */
+
+  or_exit(pread(prog->fd, line, sizeof(line) - 1, 0), "read", word);
+  line[strcspn(line, "\n")] = '\0';
+  name += strspn(name, " \t");
+
+  /* env(1) would execute the interpreter that PATH has, unsealed. */
+
+  name += strncmp(name, "/usr/bin/env ", 13) == 0 ? 13 : 0;
+  name += strncmp(name, "-S ", 3) == 0 ? 3 : 0;
+  strcat(strcat(strcat(reason, name), " "), prog->path);
+  refuse_program_if(strncmp(line, "#!", 2) == 0, word, reason);
+
+  /* The kernel gives these rights for what a file has, and a memfd has none. */
+
+  ssize_t length = fgetxattr(prog->fd, "security.capability", NULL, 0);
+  refuse_program_if(length >= 0, word, "has capabilities, and a copy has not");
+  or_exit(errno == ENODATA || errno == EOPNOTSUPP ? 0 : -1, "fgetxattr", word);
+  refuse_program_if(mode & S_ISUID || (mode & S_ISGID && mode & S_IXGRP), word,
+                    "is setuid or setgid, and a copy is not");
+}
+
+/* ---- Copy ---- */
+
+static int memfd_or_exit(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char name[250] = "", line[LINE_SIZE]; /* the kernel takes 249 bytes */
+
+  strncpy(name, slash ? slash + 1 : path, sizeof(name) - 1);
+  int fd = SHOW(memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+  /* Linux before 6.3 does not know MFD_EXEC: every memfd is executable. */
+
+  if (fd < 0 && errno == EINVAL) {
+    fd = SHOW(memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  }
+  if (fd >= 0) {
+    return fd;
+  }
+  warn_errno("memfd_create", name);
+  char *value = proc_line_or_exit(open_proc(), "sys/vm/memfd_noexec", "", line);
+  refuse_if(value && *value == '2', "vm.memfd_noexec",
+            "is 2: this PID namespace executes nothing that is in memory");
+  _exit(FAILED);
+}
+
+static int copy_or_exit(const struct program *prog) {
+  const size_t most = 0x7ffff000; /* that one sendfile(2) moves */
+  struct stat after;
+  off_t copied = 0;
+  int memfd = memfd_or_exit(prog->path), moved = 1;
+
+  /* A limit on the size of files (ulimit -f) is to be an error, not a signal.
+   */
+
+  void (*inherited)(int) = signal(SIGXFSZ, SIG_IGN);
+  for (; moved > 0 && copied < prog->st.st_size; copied += moved) {
+    moved = or_exit(SHOW(sendfile, memfd, prog->fd, NULL, most), "sendfile",
+                    prog->path);
+  }
+  signal(SIGXFSZ, inherited);
+
+  /* If the file was written to while we read it, the copy is half of each. */
+
+  or_exit(fstat(prog->fd, &after), "fstat", prog->path);
+  refuse_if(copied != prog->st.st_size || after.st_size != prog->st.st_size ||
+                after.st_mtim.tv_sec != prog->st.st_mtim.tv_sec ||
+                after.st_mtim.tv_nsec != prog->st.st_mtim.tv_nsec,
+            prog->path, "changed while it was copied");
+  return memfd;
+}
+
+/* ---- Seal ---- */
+
+/* There may be more seals: F_SEAL_EXEC adds others. */
+static bool is_sealed(int fd) {
+  int seals = fcntl(fd, F_GET_SEALS);
 
   return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
-/* Says that vm.memfd_noexec is what forbids executable memory, if it is. */
-static void explain_memfd(void) {
-  struct statfs fs;
-  char value = 0;
-  int fd =
-      CALL(openat, AT_FDCWD, "/proc/sys/vm/memfd_noexec", O_RDONLY | O_CLOEXEC);
+static void seal_or_exit(int memfd) {
 
-  if (fd >= 0 && CALL(fstatfs, fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
-      CALL(read, fd, &value, 1) == 1 && value == '2') {
-    warnx("hint: the sysctl vm.memfd_noexec is 2 in this PID namespace");
+  /* Without F_SEAL_EXEC, since Linux 6.3, the mode could still be changed. */
+
+  int failed = SHOW(fcntl, memfd, F_ADD_SEALS, SEALS | F_SEAL_EXEC);
+  if (failed && errno == EINVAL) {
+    failed = SHOW(fcntl, memfd, F_ADD_SEALS, SEALS);
   }
+  or_exit(failed, "fcntl", "F_ADD_SEALS");
+  refuse_if(!is_sealed(memfd), "fcntl", "the copy is not sealed");
 }
 
-/* Copies the program FD into a memfd that nobody can change any more. */
-static int seal(int fd, const char *path, const struct statx *before) {
-  struct statx after;
-  struct {
-    uint64_t current, most;
-  } limit;
-  uint64_t copied = 0;
-  char name[250] = "";
-
-  if (before->stx_mode & S_ISUID ||
-      (before->stx_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) {
-    errx(CANNOT_EXECUTE, "%s is setuid or setgid, and a copy is not", path);
-  }
-  if (CALL(fgetxattr, fd, "security.capability", NULL, 0) >= 0) {
-    errx(CANNOT_EXECUTE, "%s has file capabilities, and a copy has not", path);
-  } else if (errno != ENODATA && errno != EOPNOTSUPP) {
-    err(FAILED, "fgetxattr %s", path);
-  }
-
-  /* More than this limit would be a signal, and no message. */
-
-  if (CALL(prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 &&
-      limit.current < before->stx_size) {
-    errx(FAILED, "%s is larger than a file may be: see ulimit -f", path);
-  }
-
-  /* memfd_create(2) takes names of up to 249 bytes. Kernels before 6.3 do not
-   * know MFD_EXEC and need not be told. */
-
-  const char *last = strrchr(path, '/');
-  last = last ? last + 1 : path;
-  size_t length = strlen(last);
-  memcpy(name, last, length < sizeof(name) ? length : sizeof(name) - 1);
-
-  long memfd =
-      CALL(memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-
-  if (memfd < 0 && errno == EINVAL) {
-    memfd = CALL(memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  }
-  if (memfd < 0) {
-    warn("memfd_create %s", name);
-    explain_memfd();
-    _exit(FAILED);
-  }
-
-  while (copied < before->stx_size) {
-    long n = CALL(sendfile, memfd, fd, NULL, MOST);
-    if (n < 0) {
-      err(FAILED, "sendfile %s", path);
-    }
-    if (n == 0) {
-      break;
-    }
-    copied += n;
-  }
-
-  /* Half of the old program and half of the new one is neither. */
-
-  after = look(fd);
-  if (copied != before->stx_size || after.stx_size != before->stx_size ||
-      after.stx_mtime.tv_sec != before->stx_mtime.tv_sec ||
-      after.stx_mtime.tv_nsec != before->stx_mtime.tv_nsec) {
-    errx(FAILED, "%s changed while it was copied", path);
-  }
-
-  if (CALL(fcntl, memfd, F_ADD_SEALS, SEALS | F_SEAL_EXEC) < 0 &&
-      (errno != EINVAL || CALL(fcntl, memfd, F_ADD_SEALS, SEALS) < 0)) {
-    err(FAILED, "fcntl F_ADD_SEALS");
-  }
-  if (!is_sealed(memfd)) {
-    errx(FAILED, "%s: the copy is not sealed", path);
-  }
-  return memfd;
-}
-
-/* The kernel finds an interpreter's script by its path, which a descriptor that
- * exec closes does not have: so no script runs, and ENOENT is the error. */
-static void explain_script(int fd, const char *prog, const char *path) {
-  char line[256] = "";
-
-  if (CALL(lseek, fd, 0, SEEK_SET) < 0 ||
-      CALL(read, fd, &line, sizeof(line) - 1) < 2 || line[0] != '#' ||
-      line[1] != '!') {
-    return;
-  }
-  const char *interpreter = line + 2;
-  while (*interpreter == ' ' || *interpreter == '\t') {
-    interpreter++;
-  }
-
-  /* env(1) would execute the interpreter that PATH has, unsealed. */
-
-  if (strncmp(interpreter, "/usr/bin/env ", 13) == 0) {
-    interpreter += strncmp(interpreter + 13, "-S ", 3) == 0 ? 16 : 13;
-  }
-  *strchrnul(line, '\n') = '\0';
-  warnx("%s is a script: what would have to be sealed is its interpreter",
-        prog);
-  warnx("hint: use seal %s %s", interpreter, path);
-  _exit(CANNOT_EXECUTE);
-}
+/* ---- Execute ---- */
 
 int main(int argc, char **argv) {
-  char *argv0 = NULL, *value = NULL, path[PATH_MAX];
-  extern char **environ;
+  struct program prog;
+  char *argv0 = NULL;
 
-  argv = begin(argc, argv);
-  while (option(&argv, "a:", &value)) {
-    argv0 = value;
+  begin_or_exit(argc);
+  while (option_or_exit(argc, argv, "+:a:hVv", "") >= 0) {
+    argv0 = optarg;
   }
-  if (!*argv) {
-    errx(USAGE, "PROG is missing");
+  argv += optind;
+  const char *word = *argv;
+  usage_error_if(!word, "PROG", "is missing");
+
+  find_program_or_exit(word, &prog);
+  int sealed = prog.fd;
+  if (!is_sealed(sealed)) {
+    refuse_unsealable(&prog, word);
+    sealed = copy_or_exit(&prog);
+    seal_or_exit(sealed);
   }
 
-  const char *prog = *argv;
-  int program = search(prog, path, open_program);
+  /* By its descriptor: in a /proc that someone else mounted, /proc/self/fd/N
+   * leads to a program of theirs. */
 
-  if (program < 0) {
-    err(errno == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "open %s", prog);
-  }
-  int sealed = is_sealed(program) ? program : seal(program, path, &program_st);
-
-  /* By descriptor: /proc/self/fd could be anybody's, and a path to it leads to
-   * the attacker's program. */
-
-  if (argv0) {
-    *argv = argv0;
-  }
-  CALL(execveat, sealed, "", &argv[0], &environ[0], AT_EMPTY_PATH);
-  int error = errno;
-  explain_script(program, prog, path);
-  errno = error;
-  err(CANNOT_EXECUTE, "execveat %s", prog);
+  *argv = argv0 ? argv0 : *argv;
+  SHOW(execveat, sealed, "", argv, environ, AT_EMPTY_PATH);
+  warn_errno("execveat", word);
+  return CANNOT_EXECUTE;
 }
