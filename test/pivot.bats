@@ -1,46 +1,10 @@
 #!/usr/bin/env bats
-# pivot: the new root, and what is left of the old one.
+# pivot: what becomes the root, and what is refused.
 # shellcheck disable=SC2016 # scripts in quotes are for other shells
-# shellcheck disable=SC2030,SC2031,SC2154 # helper.bash sets status, output, top
+# shellcheck disable=SC2030,SC2031,SC2154 # the helpers set root, outside, status, output, top
 
 load helper
-
-setup() {
-  root=$BATS_TEST_TMPDIR/root
-  outside=$BATS_TEST_TMPDIR/outside # of the new root: what nobody in it may see
-  small_root "$root"
-  mkdir "$outside"
-  echo secret >"$outside/secret"
-  echo marker >"$root/marker"
-
-  # In the new root: what is / now, and what is mounted.
-  cat >"$root/bin/look" <<'END'
-#!/bin/sh
-cat /marker
-[ -e /proc/self ] || mount -t proc proc /proc
-while read -r id parent device top point rest; do echo "$point"; done </proc/self/mountinfo
-END
-  chmod +x "$root/bin/look"
-}
-
-# becomes_root NEW-ROOT MOUNTS <<END: after the setup that is read, NEW-ROOT ($2
-# to it; $1 is a small root) becomes the root, with MOUNTS mounted in it and
-# nothing else, and the namespace that our mounts are shared with is as before.
-becomes_root() {
-  local setup
-  setup=$(cat)
-  alone_shared "$root" "$1" <<END
-    $setup
-    before=\$(</proc/\$PPID/mountinfo)
-    exec {peer}</proc/\$PPID/mountinfo
-    \${in-} pivot "\$2" /bin/look
-    mapfile -t after <&"\$peer"
-    [ "\$before" = "\$(printf '%s\n' "\${after[@]}")" ]
-END
-  [ "$status" -eq 0 ]
-  # shellcheck disable=SC2086 # one word a mount
-  [ "$output" = "$(printf '%s\n' marker / $2)" ]
-}
+load new_root
 
 @test "a mount point becomes the root" {
   becomes_root "$root" /proc <<'END'
@@ -75,6 +39,25 @@ END
   becomes_root /proc/self/fd/9 /proc <<'END'
     exec 9<"$1"
 END
+}
+
+@test "fd:N, an inherited directory, becomes the root, and nothing else does" {
+  local fd
+  becomes_root fd:9 /proc <<'END'
+    exec 9<"$1"
+END
+  for fd in fd: fd:x fd:09 fd:-1 fd:+9 fd:4294967305 fd:18446744073709551625; do
+    alone "$root" "$fd" <<'END'
+      pivot "$2" echo REACHED 9<"$1"
+END
+    [[ $status -eq 64 && $output != *REACHED* ]]
+  done
+  for fd in fd:3 fd:4 fd:5 fd:8; do
+    alone "$root" "$fd" <<'END'
+      pivot "$2" echo REACHED 8<"$1/marker"
+END
+    [[ $status -eq 125 && $output != *REACHED* ]]
+  done
 }
 
 @test "a mount that is shared, private, a slave or unbindable becomes the root" {
@@ -201,7 +184,7 @@ END
     umount -l "$1"
     pivot /proc/self/fd/9 /bin/echo REACHED
 END
-  [[ $status -eq 125 && $output == *"is not below /"* && $output != *REACHED* ]]
+  [[ $status -eq 125 && $output == "pivot: getcwd "* && $output != *REACHED* ]]
   alone "$root" <<'END'
     mkdir "$1/gone"
     cd "$1/gone"
@@ -209,6 +192,48 @@ END
     pivot . /bin/echo REACHED
 END
   [[ $status -eq 125 && $output == *getcwd* && $output != *REACHED* ]]
+}
+
+@test "a new root that was shared is shared again, and still receives; no other is" {
+  alone_shared "$root" <<'END'
+    mount --bind "$1" "$1"
+    mount --make-private "$1"
+    mount --make-shared "$1"
+    mount --bind /proc "$1/proc"
+    pivot "$1" cat /proc/self/mountinfo | while read -r id parent device inside point options optional; do
+      [[ $point != / ]] || echo "$optional"
+    done
+END
+  [[ $status -eq 0 && $output == "shared:"* ]]
+
+  # A peer that is left outside is what it receives from.
+  alone "$root" <<'END'
+    mount --bind "$1" "$1"
+    mount --make-shared "$1"
+    mkfifo "$1/ready" "$1/go"
+    unshare --mount --propagation unchanged pivot "$1" sh -c '
+      echo >/ready; read -r go </go
+      while read -r id parent device top point options optional; do echo "$point ${optional%% - *}"; done </proc/self/mountinfo' &
+    read -r ready <"$1/ready"
+    mount -t tmpfs tmpfs "$1/tmp"
+    mount -t proc proc "$1/proc"
+    echo >"$1/go"
+    wait "$!"
+END
+  [[ $status -eq 0 && $output =~ (^|$'\n')"/ shared:"[0-9]+" master:"[0-9]+ && $output == *$'\n'"/tmp "* ]]
+
+  local kind
+  for kind in private slave; do
+    alone_shared "$root" "$kind" <<'END'
+      mount --bind "$1" "$1"
+      mount "--make-$2" "$1"
+      mount --bind /proc "$1/proc"
+      pivot "$1" cat /proc/self/mountinfo | while read -r id parent device inside point options optional; do
+        [[ $point != / ]] || echo "${optional%% - *}"
+      done
+END
+    [[ $status -eq 0 && $output != *shared* ]]
+  done
 }
 
 @test "a mount in the new root stays shared with whom it was" {
@@ -279,189 +304,31 @@ END
   mv "$root"$'\xff ü' "$root"
 }
 
-@test "a detach that fails, or that only says it worked, is an error" {
-  local lie
-  for lie in umount2:error=EPERM umount2:error=EBUSY umount2:retval=0; do
-    alone "$root" "$lie" <<'END'
-      mount --bind "$1" "$1"
-      strace -f -qq -o /dev/null -e inject="$2" pivot "$1" echo REACHED
-END
-    [[ $status -eq 125 && $output != *REACHED* ]]
-  done
-  [[ $output == *"the old root is still mounted"* ]]
+@test "in the mount namespace of PID 1 it is refused, unless PID 1 or its child asks" {
+  # PID 1 is a shell. Its child is another, whose child is pivot.
+  namespace_of_pid_1() {
+    try unshare --mount --pid --fork --mount-proc --propagation private sh -c "$1" sh "$root"
+  }
+  namespace_of_pid_1 'sh -c "pivot \"\$1\" echo REACHED; status=\$?; exit \$status" sh "$1"; exit $?'
+  [[ $status -eq 125 && $output == "pivot: /: is in PID 1"* && $output != *REACHED* ]]
+  namespace_of_pid_1 'sh -c "pivot -o \"\$1/tmp\" \"\$1\" echo REACHED; status=\$?; exit \$status" sh "$1"; exit $?'
+  [[ $status -eq 125 && $output == "pivot: /: is in PID 1"* ]]
 
-  # The control: a script that takes no notice goes on in the old root's company.
-  alone "$root" "$outside/secret" <<'END'
-    mount --bind "$1" "$1"
-    mkdir "$1/old"
-    pivot_root "$1" "$1/old"
-    hash -r
-    umount /old || true
-    cat "/old$2"
-END
-  [[ $output == *secret* ]]
+  # Its child, PID 1 itself, and another namespace.
+  namespace_of_pid_1 'pivot "$1" echo REACHED; exit $?'
+  [ "$output" = REACHED ]
+  namespace_of_pid_1 'exec pivot "$1" echo REACHED'
+  [ "$output" = REACHED ]
+  namespace_of_pid_1 'sh -c "unshare --mount pivot \"\$1\" echo REACHED; status=\$?; exit \$status" sh "$1"; exit $?'
+  [ "$output" = REACHED ]
+
+  # What cannot be asked is not refused.
+  namespace_of_pid_1 'sh -c "refuse() { strace -f -qq -o /dev/null -e inject=faccessat,faccessat2:error=EACCES \"\$@\"; }
+    refuse pivot \"\$1\" echo REACHED; status=\$?; exit \$status" sh "$1"; exit $?'
+  [ "$output" = REACHED ]
 }
 
-@test "the old root is detached once" {
-  alone "$root" "$BATS_TEST_TMPDIR/log" <<'END'
-    strace -f -qq -o "$2" -e trace=umount2,pivot_root pivot "$1" true
-END
-  [ "$(grep -c umount2 "$BATS_TEST_TMPDIR/log")" -eq 1 ]
-  [ "$(grep -c pivot_root "$BATS_TEST_TMPDIR/log")" -eq 1 ]
-}
-
-@test "a working directory in the old root is no way back" {
-  alone "$root" "$outside" <<'END'
-    cd "$2"
-    mount --bind "$1" "$1"
-    mkdir "$1/old"
-    pivot_root "$1" "$1/old"
-    hash -r
-    umount -l /old
-    exec sh -c 'cat secret'
-END
-  [[ $output == *secret* ]] || skip "pivot_root moved the working directory too"
-  alone "$root" "$outside" <<'END'
-    cd "$2"
-    pivot "$1" sh -c 'cat secret; cat ../outside/secret; cd -P ..; echo * "$PWD"'
-END
-  [[ $output != *$'\n'secret* && ${lines[-1]} == *" marker "*" /" ]]
-}
-
-@test "a descriptor is no way back, at 9 or at 900 of 64" {
-  local number
-  for number in 9 900; do
-    alone "$root" "$outside" "$number" <<'END'
-      eval "exec $3<\$2"
-      ulimit -n 64
-      mount --bind "$1" "$1"
-      mount -t proc proc "$1/proc"
-      mkdir -p "$1/old"
-      pivot_root "$1" "$1/old"
-      hash -r
-      umount -l /old
-      exec sh -c "cat /proc/self/fd/$3/secret"
-END
-    [ "$output" = secret ] || skip "pivot_root closed descriptors"
-    alone "$root" "$outside" "$number" <<'END'
-      eval "exec $3<\$2"
-      ulimit -n 64
-      mount -t proc proc "$1/proc"
-      pivot "$1" sh -c "cat /proc/self/fd/$3/secret; echo /proc/self/fd/*"
-END
-    [[ $output != *$'\n'secret* ]]
-    [[ ${lines[-1]} != *"/fd/$number"* && ${lines[-1]} == */fd/2* ]]
-  done
-}
-
-@test "standard input, output or error that is a directory is refused" {
-  local number
-  for number in 0 1 2; do
-    alone "$root" "$outside" "$number" <<'END'
-      eval 'pivot "$1" touch /ran '"$3"'<"$2"'
-END
-    [ "$status" -eq 125 ]
-    [ ! -e "$root/ran" ]
-  done
-  alone "$root" "$outside" <<'END'
-    mount -t proc proc "$1/proc"
-    chroot "$1" sh -c 'cat /proc/self/fd/0/secret' <"$2"
-END
-  [ "$output" = secret ]
-}
-
-@test "nothing of pivot's own lands on a closed descriptor 0, 1 or 2" {
-  alone "$root" <<'END'
-    mount -t proc proc "$1/proc"
-    pivot "$1" sh -c 'echo /proc/self/fd/* >/closed' <&- >&- 2>&-
-END
-  [ "$status" -eq 0 ]
-  # It is the shell that has 0 open, to read the directory.
-  [ "$(<"$root/closed")" = /proc/self/fd/0 ] || fail "open: $(<"$root/closed")"
-}
-
-@test "-k keeps the descriptors of its list, and no other" {
-  alone "$root" "$outside/secret" <<'END'
-    mount -t proc proc "$1/proc"
-    exec 3<"$2" 4<"$2" 5<"$2" 6<"$2" 7<"$2" 8<"$2" 90<"$2"
-    LISTEN_FDS=1 pivot -k 3,5-6,90-2147483647 "$1" sh -c '
-      cat <&3
-      echo "$LISTEN_FDS"
-      for fd in 3 4 5 6 7 8 90; do [ ! -e /proc/self/fd/$fd ] || echo $fd; done'
-END
-  [ "$output" = "$(printf '%s\n' secret 1 3 5 6 90)" ]
-}
-
-@test "-k takes plain numbers only" {
-  local list
-  for list in '' ',' '3,' 3,,4 -3 3- 7-5 03 +3 ' 3' 3x 0x3 2147483648 4294967299; do
-    alone "$root" "$list" <<'END'
-      pivot -k "$2" "$1" echo REACHED
-END
-    [[ $status -eq 64 && $output != *REACHED* ]]
-  done
-}
-
-@test "without PROG it is told what of the caller's still reaches the old root" {
-  alone "$root" "$outside" <<'END'
-    exec 5<"$2" 6<"$2/secret" 7<"$1"
-    mkdir "$2/gone"
-    exec 8<"$2/gone"
-    rmdir "$2/gone"
-    cd "$2"
-    mount --bind "$1" "$1"
-    exec 9<"$1"
-    pivot "$1"
-    echo "and $(</marker)"
-END
-  [ "$status" -eq 0 ]
-  [ "$output" = "pivot: the working directory still reaches the old root
-pivot: descriptor 5 still reaches the old root
-pivot: descriptor 7 still reaches the old root
-pivot: descriptor 8 still reaches the old root
-and marker" ]
-}
-
-@test "without PROG a caller in / is moved, and nothing is told that is not so" {
-  local from
-  for from in / "$root"; do
-    alone "$root" "$from" <<'END'
-      mount --bind "$1" "$1"
-      cd "$2"
-      pivot "$1" && exec sh -c 'echo * "$(ls -di / .)"'
-END
-    [ "$status" -eq 0 ]
-    [[ $output == *marker* && $output != *pivot:* ]]
-  done
-}
-
-@test "after pivot in a script, the script itself cannot get out of its root" {
-  local perl='
-    sub out { mkdir "/out"; chroot "/out" or die $!; chdir ".." for 1..40; chroot "."; print -e $ARGV[1] ? "out\n" : "in\n" }'
-
-  # The control: chroot(1)'s call, and the well-known way out of it.
-  try perl -e "$perl"'; chroot $ARGV[0] or die $!; chdir "/"; out' "$root" "$outside/secret"
-  [[ $output == out ]] || skip "this machine's chroot has no way out"
-  rmdir "$root/out"
-  alone "$perl" "$root" "$outside/secret" <<'END'
-    perl -e "$1"'; chdir "/"; system("pivot", $ARGV[0]) == 0 or die; out' "$2" "$3"
-END
-  [ "$output" = in ]
-}
-
-# What may be at $1/proc: at first, what shows a process itself.
-procs=(
-  'mount -t proc proc "$1/proc"'
-  'mount -t proc -o hidepid=2 proc "$1/proc"'
-  'mount -t proc -o subset=pid proc "$1/proc"'
-  'mount --bind /proc/1 "$1/proc"'
-  'mount --bind "/proc/$$" "$1/proc"'
-  'mount --bind /proc/sys "$1/proc"'
-  'unshare --pid --fork mount -t proc proc "$1/proc"' # it has ended since
-  'mount -t tmpfs tmpfs "$1/proc"'
-)
-
-@test "a chroot on a mount is not taken for the whole: its outside is told from nothing" {
+@test "a chroot is refused before anything moves, on a mount or in a directory" {
   local perl='
     sub out { mkdir "/out"; chroot "/out" or die $!; chdir ".." for 1..40; chroot "."; print -e $ARGV[1] ? "out\n" : "in\n" }'
   mkdir "$root/new"
@@ -474,201 +341,29 @@ procs=(
       syscall(155, $dot, $dot) == 0 or die $!; syscall(166, $dot, 2) == 0 or die $!; chdir "/"; out' "$2" "$3"
 END
   [[ $output == out ]] || skip "the bare calls leave nothing outside"
-  local proc
-  for proc in "${procs[@]}"; do
-    alone "$root" "$(command -v pivot)" "$proc" <<'END'
-      mount --bind "$1" "$1"
-      mount --bind "$1" "$1/new"
+  local on proc
+  for on in 'mount --bind "$1" "$1"' true; do
+    for proc in "${procs[@]}"; do
+      alone_shared "$root" "$(command -v pivot)" "$on" "$proc" <<'END'
       eval "$3"
+      mount --bind "$1" "$1/new"
+      eval "$4"
       touch "$1/pivot"
       mount --bind "$2" "$1/pivot"
-      chroot "$1" /pivot /new sh -c 'echo REACHED'
+      before=$(</proc/self/mountinfo)
+      chroot "$1" /pivot /new sh -c 'echo REACHED' || echo "$?"
+      [ "$before" = "$(</proc/self/mountinfo)" ] && echo unchanged
 END
-    [[ $status -eq 125 && $output == *"was a chroot"* && $output != *REACHED* ]]
+      [[ $status -eq 0 && $output == "pivot: /: is not the root"*$'\n'125$'\n'unchanged ]]
+    done
   done
 }
 
-@test "a /proc that is not whole, or of another PID namespace, is an error before anything moves" {
-  local proc
-  # A user may not mount another, so there is none.
-  for proc in "${procs[@]:3}"; do
-    alone "$root" "$outside/secret" "$proc" <<'END'
-      eval "$3"
-      unshare --user --map-root-user --mount sh -c '
-        mount --rbind "$1/proc" /proc
-        before=$(stat -c %d:%i / .)
-        pivot "$1" echo REACHED || echo "prog $?"
-        pivot "$1" || echo "none $?"
-        [ -e "$2" ] && [ "$before" = "$(stat -c %d:%i / .)" ] && echo same' sh "$1" "$2"
-END
-    [[ $status -eq 0 && $output != *REACHED* ]]
-    [ "$(grep -v '^pivot: no mount table: /proc is ' <<<"$output")" = "$(printf '%s\n' 'prog 125' 'none 125' same)" ]
-  done
-}
-
-@test "hidepid and subset hide nothing that is needed" {
-  local proc
-  for proc in "${procs[@]:0:3}"; do
-    alone "$root" "$proc" <<'END'
-      eval "$2"
-      mount --move "$1/proc" /proc
-      strace -f -qq -o "$1/log" -e trace=fsopen pivot "$1" /bin/look
-END
-    [[ $status -eq 0 && $output == "$(printf '%s\n' marker / /proc)" ]]
-    [ "$(grep -c fsopen "$root/log")" -eq 0 ]
-  done
-}
-
-@test "a false /proc is not believed" {
-  # It shows a table without the old root, whatever is mounted.
+@test "it works for a caller that ignores SIGCHLD" {
   alone "$root" <<'END'
-    mount -t tmpfs tmpfs /proc
-    mkdir -p /proc/self/ns
-    echo "1 1 0:1 / / rw - ext4 x rw" >/proc/self/mountinfo
-    strace -f -qq -o "$1/log" -e trace=openat,fsopen,execve pivot "$1" /bin/look
+    perl -e '$SIG{CHLD} = "IGNORE"; exec "pivot", @ARGV' "$1" cat /marker
 END
-  [ "$status" -eq 0 ]
-  [ "$output" = "$(printf '%s\n' marker / /proc)" ]
-  sed -i '/execve("\/bin\/look"/,$d' "$root/log"
-  grep -q 'fsopen("proc"' "$root/log"
-  [ "$(grep -c mountinfo "$root/log")" -eq 1 ]
-}
-
-@test "without /proc it works with one of its own" {
-  alone "$root" <<'END'
-    while umount -l /proc; do :; done 2>/dev/null
-    pivot "$1" /bin/look
-END
-  [[ $status -eq 0 && $output == "$(printf '%s\n' marker / /proc)" ]]
-}
-
-# hinted HINT <<END: the script fails with 125 and with that hint alone.
-hinted() {
-  alone "$root"
-  [[ $status -eq 125 && ${lines[-1]} == "pivot: hint: $1" && ${lines[-2]} != *hint:* ]]
-}
-
-@test "each cause of EPERM is told" {
-  chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test"
-  hinted "CAP_SYS_ADMIN is missing: a user has it in idmap -n mnt" <<'END'
-    setpriv --reuid=65534 --clear-groups --inh-caps=-all pivot "$1" true
-END
-  hinted "this mount namespace belongs to another user namespace" <<'END'
-    unshare --user --map-root-user pivot "$1" true
-END
-  hinted "this process has a seccomp filter" <<'END'
-    # To which system call 155, pivot_root, is EPERM.
-    perl -e '
-      $filter = pack("SCCL" x 4, 0x20, 0, 0, 0, 0x15, 0, 1, 155, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000);
-      syscall(157, 22, 2, pack("Sx6P", 4, $filter)) == 0 or die $!; exec @ARGV' pivot "$1" true
-END
-}
-
-@test "each cause of EBUSY is told" {
-  cp "$(command -v pivot)" "$root/pivot"
-  hinted "NEW-ROOT is on the mount that is the root" <<'END'
-    mount -t proc proc "$1/proc"
-    pivot "$1" /pivot -o / /tmp true
-END
-  hinted "PUT-OLD is on the mount that is the root" <<'END'
-    mount -t proc proc "$1/proc"
-    mount -t tmpfs tmpfs "$1/tmp"
-    pivot "$1" /pivot -o / /tmp true
-END
-}
-
-@test "each cause of ENOTDIR is told" {
-  hinted "NEW-ROOT is not a directory" <<'END'
-    pivot -o "$1/tmp" "$1/marker" true
-END
-  hinted "PUT-OLD is not a directory" <<'END'
-    pivot -o "$1/marker" "$1" true
-END
-}
-
-@test "each cause of EINVAL is told" {
-  mkdir "$root/in"
-  cp "$(command -v pivot)" "$root/pivot"
-  hinted "/ is not a mount point: a chroot" <<'END'
-    mount -t tmpfs tmpfs "$1/in"
-    chroot "$1" /pivot /in sh -c true
-END
-  hinted "NEW-ROOT is not a mount point" <<'END'
-    mount -t tmpfs tmpfs "$1/in"
-    mkdir -p "$1/in/new/old"
-    pivot -o "$1/in/new/old" "$1/in/new"
-END
-  hinted "NEW-ROOT is on an unbindable mount" <<'END'
-    mount -t tmpfs tmpfs "$1/in"
-    mount --make-unbindable "$1/in"
-    mkdir "$1/in/new"
-    pivot "$1/in/new" true
-END
-  hinted "NEW-ROOT is not in this mount namespace" <<'END'
-    coproc unshare --mount --propagation private sh -c 'mount --bind "$1" "$1"; echo ready; read -r end' sh "$1"
-    read -r ready <&"${COPROC[0]}"
-    pivot -o "/proc/$COPROC_PID/root$1/in" "/proc/$COPROC_PID/root$1" true || exit
-END
-  hinted "/ is not in this mount namespace" <<'END'
-    mount --bind "$1" "$1"
-    mount -t tmpfs tmpfs "$1/../outside"
-    perl -e 'chdir "$ARGV[0]/../outside"; chroot $ARGV[0]; $path = "/";
-      syscall(166, $path, 2) == 0 or die $!; exec "/pivot", "-o", ".", "."' "$1"
-END
-  hinted "the parent mount of NEW-ROOT is shared" <<'END'
-    mount -t tmpfs tmpfs "$1/in"
-    mount --make-shared "$1/in"
-    mkdir "$1/in/new"
-    mount --bind "$1" "$1/in/new"
-    mount --make-private "$1/in/new"
-    pivot -o "$1/in/new/tmp" "$1/in/new"
-END
-  hinted "PUT-OLD is on a shared mount" <<'END'
-    mount --bind "$1" "$1"
-    mount -t tmpfs tmpfs "$1/in"
-    mount --make-shared "$1/in"
-    pivot -o "$1/in" "$1"
-END
-  hinted "the parent mount of / is shared: a chroot" <<'END'
-    mount --make-shared "$(stat -c %m "$1")"
-    mount --bind "$1" "$1"
-    mount --make-private "$1"
-    mount --bind "$1" "$1/in"
-    mount -t proc proc "$1/proc"
-    chroot "$1" /pivot /in true
-END
-  hinted "PUT-OLD is not below NEW-ROOT" <<'END'
-    mount --bind "$1" "$1"
-    mount -t tmpfs tmpfs "$1/../outside"
-    pivot -o "$1/../outside" "$1"
-END
-  hinted "NEW-ROOT is not below /" <<'END'
-    mount --bind "$1" "$1"
-    mount -t tmpfs tmpfs "$1/../outside"
-    mount -t proc proc "$1/proc"
-    mkdir "$1/../outside/old"
-    chroot "$1" /pivot -o /proc/self/fd/9/old /proc/self/fd/9 9<"$1/../outside"
-END
-  hinted "NEW-ROOT is locked: a more privileged namespace mounted it" <<'END'
-    mount --bind "$1" "$1"
-    unshare --user --map-root-user --mount pivot -o "$1/tmp" "$1"
-END
-}
-
-@test "no cause is named that was not seen" {
-  alone "$root" <<'END'
-    pivot "$1/none" true
-END
-  [[ $status -eq 125 && ${#lines[@]} -eq 1 && $output == *"none: No such file"* ]]
-  alone "$root" <<'END'
-    pivot -o "$1/none" "$1" true
-END
-  [[ $status -eq 125 && ${#lines[@]} -eq 1 ]]
-  alone "$root" <<'END'
-    mount --bind "$1" "$1"
-    strace -qq -o /dev/null -e inject=pivot_root:error=EINVAL pivot -o "$1/tmp" "$1" true
-END
-  [[ $status -eq 125 && ${#lines[@]} -eq 1 ]]
+  [[ $status -eq 0 && $output == marker ]]
 }
 
 @test "-o is the plain pivot_root: the old root is at PUT-OLD, with all that is mounted" {
@@ -707,88 +402,13 @@ END
       cp "$(command -v pivot)" "$1/tmp/bin/pivot"
       pivot "$1/tmp" sh -c 'mount -t proc proc /proc; mount --bind /bin /new; pivot -f /new true; echo "$?"; cat /marker'
 END
-    [[ $status -eq 0 && $output == *"not seen to be an initramfs"*125*marker ]]
+    [[ $status -eq 0 && $output == *"-f: / is not an initramfs"*125*marker ]]
   done
   alone "$root" <<'END'
     mount --bind "$1" "$1"
     pivot -f "$1" true
 END
   [[ $status -eq 125 && -e $root/marker && -e $outside/secret ]]
-}
-
-# Every call that it makes for a mount point and for a plain directory is refused
-# in turn. What is not needed is close.
-@test "whatever system call is refused, PROG does not run with less" {
-  local setup name error names shown
-  for setup in 'mount --bind "$1" "$1"' true; do
-    alone "$root" "$setup" "$BATS_TEST_TMPDIR/log" <<'END'
-      eval "$2"
-      strace -qq -o "$3" pivot "$1" sh -c true
-END
-    names=$(sed -n '2,/^exec/s/(.*//p' "$BATS_TEST_TMPDIR/log" | sort -u |
-      grep -vxE 'arch_prctl|set_tid_address|exec.*')
-    [ "$(wc -l <<<"$names")" -ge 13 ]
-    for name in $names; do
-      for error in ENOSYS EPERM ENOMEM; do
-        alone "$root" "$setup" "inject=$name:error=$error" <<'END'
-          eval "$2"
-          strace -f -qq -o /dev/null -e "$3" pivot "$1" echo REACHED
-END
-
-        shown=${name/openat/open}
-        [[ $status -eq 125 && $output != *REACHED* ]]
-        [[ $output == *"pivot: ${shown%2}"* || $name == getpid ]]
-      done
-    done
-  done
-}
-
-@test "whatever is refused without PROG, it does not end as if it had been done" {
-  local name error names shown
-  alone "$root" "$BATS_TEST_TMPDIR/log" <<'END'
-    cd /
-    exec 9</usr
-    strace -qq -o "$2" pivot "$1"
-END
-  names=$(sed -n '2,/^exit/s/(.*//p' "$BATS_TEST_TMPDIR/log" | sort -u |
-    grep -vxE 'arch_prctl|set_tid_address|write|exit_group')
-  [[ $names == *getdents64* && $names == *fcntl* ]]
-  for name in $names; do
-    for error in ENOSYS EPERM ENOMEM; do
-      alone "$root" "inject=$name:error=$error" <<'END'
-        cd /
-        exec 9</usr
-        strace -f -qq -o /dev/null -e "$2" pivot "$1"
-END
-      shown=${name/openat/open}
-      # Without these two more is told, or nothing is different.
-      [[ $name == fcntl || $name == close ]] ||
-        [[ $status -eq 125 && ($output == *"pivot: ${shown%2}"* || $name == getpid) ]]
-      [[ $status -ne 0 || $output == *"descriptor 9 still reaches the old root"* ]]
-    done
-  done
-}
-
-@test "without /proc and without the calls that make one, nothing moves" {
-  local name error
-  for name in fsopen fsconfig fsmount; do
-    for error in ENOSYS EPERM ENOMEM; do
-      alone "$root" "inject=$name:error=$error" <<'END'
-        while umount -l /proc; do :; done 2>/dev/null
-        strace -f -qq -o /dev/null -e "$2" pivot "$1" echo REACHED || echo "[$?]"
-        strace -f -qq -o /dev/null -e "$2" pivot "$1" || echo "[$?]"
-        [ ! -e /marker ] && [ -e "$1/marker" ]
-END
-      [[ $status -eq 0 && $output != *REACHED* && $(grep -c '^\[125\]$' <<<"$output") -eq 2 ]]
-    done
-  done
-}
-
-@test "without CAP_SYS_CHROOT the check fails, and says so" {
-  hinted "CAP_SYS_CHROOT is missing" <<'END'
-    setpriv --bounding-set=-sys_chroot --inh-caps=-sys_chroot pivot "$1" touch /reached
-END
-  [ ! -e "$root/reached" ]
 }
 
 @test "the other processes of the namespace are moved too, if they were in the old root" {
@@ -803,32 +423,4 @@ END
     echo "$seen"
 END
   [[ $status -eq 0 && $output == *marker* && $output != *usr* ]]
-}
-
-@test "-v shows every call that strace sees, and no other" {
-  local setup
-  for setup in 'mount --bind "$1" "$1"; set -- "$1" echo REACHED' 'set -- "$1" echo REACHED' 'cd /usr; exec 9</usr; set -- "$1"'; do
-    alone "$root" "$setup" "$BATS_TEST_TMPDIR/log" <<'END'
-      log=$3
-      eval "$2"
-      strace -qq -o "$log" pivot -v "$@"
-END
-    [ "$status" -eq 0 ]
-    sed -n '/ppoll/,$p' "$BATS_TEST_TMPDIR/log" | sed '1d; /^exec/,$d; /^exit_group/,$d; /^write/d; s/(.*//' >"$BATS_TEST_TMPDIR/strace"
-    printf '%s\n' "${lines[@]}" | sed -n '/^+ exec/d; s/^+ \([a-z0-9_]*\)(.*/\1/p' >"$BATS_TEST_TMPDIR/shown"
-    sed -i 's/^getdents$/getdents64/' "$BATS_TEST_TMPDIR/strace"
-    diff "$BATS_TEST_TMPDIR/strace" "$BATS_TEST_TMPDIR/shown"
-  done
-}
-
-@test "a mount point takes at most 27 system calls, none twice alike" {
-  alone "$root" "$BATS_TEST_TMPDIR/log" <<'END'
-    mount --bind "$1" "$1"
-    strace -qq -o "$2" pivot "$1" sh -c true
-END
-  [ "$status" -eq 0 ]
-  sed -i '1d; /^arch_prctl/d; /^set_tid_address/d; /^exec/,$d' "$BATS_TEST_TMPDIR/log"
-  [ "$(wc -l <"$BATS_TEST_TMPDIR/log")" -le 27 ]
-  # The end of the mount table has to be read.
-  [ -z "$(grep -v ^read "$BATS_TEST_TMPDIR/log" | sed 's/ = .*//' | sort | uniq -d)" ]
 }

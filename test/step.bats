@@ -35,7 +35,7 @@ step() {
 }
 
 # shellcheck disable=SC2154 # helper.bash sets top
-@test "each tool is a static position-independent program, hardened, and small" {
+@test "each tool is a static position-independent program, without an executable stack, and small" {
   local total=0 size tool
   for tool in "${tools[@]}"; do
     size=$(stat -c %s "$top/$tool/$tool")
@@ -43,13 +43,12 @@ step() {
     run readelf -hlWd "$top/$tool/$tool"
     [[ $output == *"DYN (Position-Independent Executable file)"* ]]
     [[ $output != *INTERP* && $output != *NEEDED* ]]
-    [[ $output == *GNU_RELRO* && $output == *BIND_NOW* ]]
     [[ $output =~ GNU_STACK.*RW\ +0x ]]
     echo "$tool: $size bytes"
-    [[ $tool != pivot && $tool != seal ]] || ((size <= 40960))
+    [[ $tool != @(pivot|seal) ]] || ((size <= 40 * 1024))
   done
   echo "all: $total bytes"
-  ((total <= 196608))
+  ((total <= 192 * 1024))
 }
 
 @test "-h and --help print the usage on standard output, -V and --version the version" {
@@ -74,10 +73,11 @@ step() {
 @test "wrong usage is 64, with the reason and the usage on standard error" {
   local tool options
   for tool in "${tools[@]}"; do
-    for options in -Z --nonsense -: '-vZ'; do
+    for options in -Z --nonsense --helpx --v -: -+ -- '-vZ' -v-help; do
+      [[ $options != -- ]] || continue
       try bash -c '"$@" >/dev/null' bash "$tool" "$options" x y
       [ "$status" -eq 64 ]
-      [[ ${lines[0]} == "$tool: unknown option "* ]]
+      [[ ${lines[0]} == "$tool: "*" option"* ]]
       [[ ${lines[1]} == "usage: $tool ["* ]]
       try bash -c '"$@" 2>/dev/null' bash "$tool" "$options" x y
       [ "$output" = "" ]
@@ -190,13 +190,15 @@ step() {
       chmod "$mode" "$dir/$tool"
       try as_user alice "$dir/$tool" -h
       [ "$status" -eq 125 ]
-      [[ $output == "$tool: refuses to run setuid or setgid" ]]
+      [[ $output == "$tool: "*"refuses to run "* ]]
     done
   done
 }
 
-@test "-v shows every system call of the step, in order and before it is made" {
+@test "-v shows each system call that changes something, in order and before it is made" {
   local tool shown=$BATS_TEST_TMPDIR/shown log=$BATS_TEST_TMPDIR/log
+  # The others of these calls only look. (nsjoin, idmap and safemount show all.)
+  local changing='chdir|fchdir|close_range|open_tree|mount|move_mount|pivot_root|umount2|memfd_create|sendfile|fcntl [0-9]*, F_ADD_SEALS|execve|execveat'
   for tool in "${tools[@]}"; do
     case $tool in
       pivot) set -- pivot -v / /bin/true ;;
@@ -211,6 +213,7 @@ step() {
     # themselves, and /bin/true are not the step.
     sed -n '2,/^exec/s/^\([a-z0-9_]*\)(\(.*\)/\1 \2/p' "$log" |
       grep -vE '^(arch_prctl|set_tid_address) |^ppoll \[\{fd=0|^write 2,' |
+      if [[ $tool == @(pivot|seal) ]]; then grep -E "^($changing)[ ,]"; else cat; fi |
       sed 's/ .*//' | diff - "$shown"
   done
 }
@@ -230,8 +233,8 @@ step() {
     opened=$(sed -n '\|ld.so|q; s/^[^"]*"\([^"]*\)".*/\1/p' "$log" | sort -u | tr '\n' ' ')
     echo "$tool: $opened"
     case $tool in
-      pivot) [[ $opened =~ ^(\.|/|/\.\.|/proc|self/mountinfo|self/ns/mnt|\ )*$ ]] ;;
-      seal) [ "$opened" = "/bin/true " ] ;;
+      pivot) [[ $opened =~ ^(\.|/|/\.\.|/proc|[1self]+/mountinfo|self/ns/mnt|\ )*$ ]] ;;
+      seal) [ "$opened" = "/ /bin/true " ] ;;
       nsjoin) [[ $opened =~ ^($BATS_TEST_TMPDIR/net|/proc|self(/ns/[a-z]+)?|\ )*$ ]] ;;
       idmap) [[ $opened =~ ^(/proc|self/(uid_map|gid_map|setgroups|fdinfo/[0-9]+)|[0-9]+|uid_map|gid_map|setgroups|ns/user|\ )*$ ]] ;;
       safemount) [[ $opened =~ ^(/|/\.\.|${BATS_TEST_TMPDIR#/}/target|$BATS_TEST_TMPDIR/source|\ )*$ ]] ;;
