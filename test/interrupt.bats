@@ -81,7 +81,7 @@ interrupted() {
   local group n=0
   for group in "$v2" /sys/fs/cgroup/freezer; do
     [[ -e $group/cgroup.procs ]] || continue
-    group=$group/frozen$$
+    group=$group/frozen-${BATS_RUN_TMPDIR##*-}
     mkdir "$group"
     frozen+=("$group")
     [[ -e $group/cgroup.freeze || -e $group/freezer.state ]] || continue
