@@ -28,6 +28,7 @@ screen() {
 open_screen() {
   screen new-session -d -x 80 -y 24 "PS1='out: ' TERM=screen dash" 3>&-
   ours=$(screen display-message -p '#{pane_tty}')
+  sees '^out: ' # before that, tmux has not made its own settings
   settings=$(stty -F "$ours" -g)
 }
 
