@@ -12,7 +12,8 @@ all: $(TOOLS)
 # (/proc, the mount table) are in all of them, once the other three follow.
 pivot/pivot: pivot/pivot.c pivot/initramfs.c pivot/step.c pivot/proc.c
 seal/seal: seal/seal.c pivot/step.c pivot/proc.c
-idmap/idmap: idmap/idmap.c
+idmap/idmap: idmap/idmap.c idmap/map.c idmap/namespaces.c idmap/wait.c \
+  idmap/terminal.c pivot/step.c pivot/proc.c
 nsjoin/nsjoin: nsjoin/nsjoin.c
 safemount/safemount: safemount/safemount.c
 

@@ -1,768 +1,653 @@
-/* idmap: enter new namespaces, as somebody.
+/* idmap: run a program in new namespaces, with ids of its own.
  *
- * A process in a new user namespace has all rights in it and no identity: until
- * its maps are written every id is 65534, and they can be written only once,
- * from outside, by somebody with the right to each id in them. So there are two
- * sides here: one goes in, the other stays outside, writes the maps and lets it
- * go on. With a new PID namespace, PROG has to be a child, and the outside side
- * waits for it.
+ * A process in a new user namespace has all capabilities in it, but no ids:
+ * each shows as 65534 until the maps are written. That happens once, from
+ * outside, by a process with the right to each id. So there are two processes:
+ * one goes inside, the other stays outside, writes the maps and lets the first
+ * one go on. With a new PID namespace, the process outside then waits; without,
+ * it ends, and the one inside becomes PROG.
  *
- * It refuses a map that the kernel would read as another, and runs PROG only as
- * an id that it maps.
+ * It refuses a map that the kernel would read as another one, and never runs
+ * PROG with an id that the map does not have. The maps come before the exec: a
+ * process whose uid inside is not 0 loses its capabilities there
+ * (capabilities(7)).
  */
 
-#include "../nsjoin/wait.h"
-#include "first/descriptors.h"
-#include "hints.h"
+#include "map.h"
+#include "namespaces.h"
 #include "terminal.h"
+#include <grp.h>
 #include <linux/keyctl.h>
-#include <linux/magic.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 
-ABOUT("idmap", "[-Kptv] [-g MAP] [-H NAME] [-n LIST] [-O CMD] [-o CMD]\n"
-               "             [-s allow|deny] [-u MAP] [PROG [ARG]...]\n");
+const char tool[] = "idmap";
+const char usage[] =
+    "usage: idmap [-Kptv] [-e NAME=VALUE]... [-g MAP] [-H NAME] [-n LIST]\n"
+    "             [-O CMD] [-o CMD] [-s allow|deny] [-u MAP] [PROG "
+    "[ARG]...]\n\n"
+    "  -e NAME=VALUE  add to PROG's environment, which is these alone then\n"
+    "  -g MAP      map these group ids, such as root,sub or 0:100000:65536\n"
+    "  -H NAME     name the new UTS namespace\n"
+    "  -K          make no user namespace\n"
+    "  -n LIST     make these namespaces, such as mnt,pid, or all\n"
+    "  -O CMD      run a shell command outside after the end of PROG\n"
+    "  -o CMD      run a shell command outside before PROG runs\n"
+    "  -p          print the maps, and do nothing\n"
+    "  -s WORD     allow PROG to drop groups, or deny that (the default)\n"
+    "  -t          give PROG a terminal of its own\n"
+    "  -u MAP      map these user ids\n" COMMON_OPTIONS;
 
 struct plan {
-  int namespaces;         /* CLONE_NEW... of clone(2) */
-  bool deny, user, waits; /* setgroups(2) denied; new user ns; PROG a child */
-  bool has_terminal;      /* PROG gets a new one */
-  bool leads;             /* PROG leads a session of its own */
+  /* What is inside. */
+  int namespaces; /* flags of clone(2), without CLONE_NEWUSER */
+  bool is_user;   /* a user namespace is made, and the maps are for it */
+  bool is_denied; /* setgroups(2) is */
+  uid_t uid;      /* PROG's, as it sees them */
+  gid_t gid;
+  const char *hostname;
+  char **environment;             /* PROG's, if it is not the caller's */
+  bool has_terminal, has_session; /* of its own */
+  struct terminal terminal;
+
+  /* What is outside. */
   struct map uids, gids;
   struct caller users, groups;
-  unsigned long uid, gid; /* PROG's, inside */
-  const char *hostname, *before, *after;
-  struct terminal terminal;
+  const char *before, *after; /* the commands of -o and -O */
+  int proc;                   /* a checked /proc */
 };
 
-/* The flags of clone(2) for LIST, names as in /proc/PID/ns, or "all". */
-static int parse_namespaces(const char *list) {
-  int flags = 0;
+/* ---- Outside: the maps ---- */
 
-  for (const char *word = list, *end; word; word = *end ? end + 1 : NULL) {
-    size_t length = (end = strchrnul(word, ',')) - word;
-    bool all = is_word(word, length, "all"), known = all;
-    for (size_t i = 0; i < sizeof(namespaces) / sizeof(*namespaces); i++) {
-      if (all || is_word(word, length, namespaces[i].name)) {
-        flags |= namespaces[i].flag;
-        known = true;
-      }
-    }
-    if (!known) {
-      errx(USAGE,
-           "%s: namespaces are cgroup, ipc, mnt, net, pid, time, user "
-           "and uts, or all",
-           list);
-    }
-  }
-  return flags;
-}
-
-static int open_proc(void) {
-  struct statfs fs;
-  int proc = open_in(AT_FDCWD, "/proc");
-
-  if (CALL(fstatfs, proc, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC) {
-    errx(FAILED, "/proc is not a procfs: maps are written there");
-  }
-  return proc;
-}
-
-/* Who we are, and what our user namespace maps. begin() saw to it that real and
- * effective ids are the same, and those the kernel told us at the start. */
-static void who(struct caller *caller, bool gids, int proc) {
-  caller->gids = gids;
-  caller->uid = getauxval(AT_EUID);
-  caller->id = gids ? getauxval(AT_EGID) : caller->uid;
-  caller->file = gids ? "/etc/subgid" : "/etc/subuid";
-  caller->accounts = gids ? "/etc/group" : "/etc/passwd";
-  read_map(open_in(proc, gids ? "self/gid_map" : "self/uid_map"),
-           &caller->parent);
-
-  /* What is shown for an id without a number here is somebody else's. */
-
-  if (!has_inside(&caller->parent, caller->id)) {
-    errx(FAILED, "our own %s id is not mapped here", gids ? "group" : "user");
-  }
-}
-
-/* The id that PROG gets: 0 if there is one, otherwise its caller's. */
-static unsigned long choose_id(const struct map *map,
-                               const struct caller *caller) {
-  long inside = has_inside(map, 0) ? 0 : inside_of(map, caller->id);
-
-  if (inside < 0) {
-    errx(FAILED, "the map has neither 0 inside nor the caller's %ld",
-         (long)caller->id);
-  }
-  return inside;
-}
-
-/* --- Outside ------------------------------------------------------------- */
-
-/* After a call that a policy may refuse to a user, though he has all rights in
- * the namespace. */
-_Noreturn static void fail(const char *call) {
-  warn("%s", call);
-  if (getauxval(AT_EUID) != 0) {
-    explain_policy(errno);
-  }
-  _exit(FAILED);
-}
-
-/* Writes TEXT to the file NAME of the process whose directory in /proc is DIR.
- * Returns the file, to be read, or -1. */
-static int write_file(int dir, const char *name, const char *text) {
-  int fd = CALL(openat, dir, name, O_RDWR | O_CLOEXEC);
-
-  if (fd < 0 || CALL(write, fd, text, strlen(text)) < 0) {
-    warn("write /proc/PID/%s", name);
-    return -1;
-  }
-  return fd;
-}
-
-/* What a user may map without help: his own id alone, and his own group alone
- * where it may not be dropped. */
+/* A user may map the own id alone without help, and the own group alone where
+ * setgroups(2) is denied (user_namespaces(7)). */
 static bool is_own(const struct map *map, const struct caller *caller) {
   return map->length == 1 && map->ranges[0].count == 1 &&
          map->ranges[0].outside == caller->id;
 }
 
-static int make_child(void) {
-  int child = CALL(clone, SIGCHLD, 0, 0, 0, 0);
+static void write_file_or_exit(int proc, const char *name, const char *text) {
+  int fd = or_exit(openat(proc, name, O_WRONLY | O_CLOEXEC), "open", name);
 
-  if (child < 0) {
-    err(FAILED, "clone");
-  }
-  return child;
+  show_call("write", "name, text", (const char *[]){name, text});
+  ssize_t n = write(fd, text, strlen(text));
+  or_exit(n < 0 ? -1 : 0, "write", name);
+  refuse_if((size_t)n != strlen(text), name, "was not written to its end");
+  close(fd);
 }
 
-/* With signals HELD, Ctrl-Z stops it and not us, which the shell waits for. */
-static bool has_ended_well(int pid, bool held) {
-  int states = held ? WEXITED | WSTOPPED : WEXITED;
-  siginfo_t end;
+/* Starts newuidmap(1) or newgidmap(1) for the process PID. They are not looked
+ * for in PATH, which can be anyone's. */
+static pid_t start_helper_or_exit(const struct plan *plan, bool gids, pid_t pid,
+                                  const struct caller_signals *signals) {
+  const char *const directories[] = {"/usr/bin", "/usr/local/bin",
+                                     "/run/wrappers/bin"};
+  const char *name = gids ? "/newgidmap" : "/newuidmap";
+  char text[MAP_SIZE], path[64], *rest = text, *word;
+  char *argv[3 * MOST_RANGES + 3] = {path};
+  struct numbered target = numbered("", pid, "");
+  int argc = 2;
 
-  while (CALL(waitid, P_PID, pid, &end, states, NULL) == 0) {
-    if (end.si_code != CLD_STOPPED) {
-      return end.si_code == CLD_EXITED && end.si_status == 0;
-    }
-    long self = CALL(getpid);
-    CALL(kill, self, SIGSTOP);
-  }
-  err(FAILED, "waitid");
-}
-
-/* Where newuidmap(1) and newgidmap(1) are looked for: not on PATH, which may be
- * anybody's. */
-static const char helpers[][2][28] = {
-    {"/usr/bin/newuidmap", "/usr/bin/newgidmap"},
-    {"/usr/local/bin/newuidmap", "/usr/local/bin/newgidmap"},
-    {"/run/wrappers/bin/newuidmap", "/run/wrappers/bin/newgidmap"},
-};
-
-/* Starts newuidmap(1) or newgidmap(1) for PID, the number in /proc of a child
- * of ours that we have not waited for: so nobody else has its number, whatever
- * becomes of it. SIGNALS is NULL where none are held. */
-static int start_helper(bool gids, int pid, const struct map *map,
-                        const struct signals *signals) {
-  static char *argv[3 * MOST_RANGES + 3];
-  struct line words;
-  extern char **environ;
-  int argc = 1;
-
-  int helper = make_child();
+  pid_t helper = or_exit(fork(), "fork", name + 1);
   if (helper > 0) {
     return helper;
   }
-  words.length = 0;
-  put_number(&words, pid);
-  put_char(&words, ' ');
-  put_map(&words, map, false);
-  put_char(&words, '\0');
-  for (char *at = words.text; *at; at++) {
-    argv[argc++] = at;
-    while (*at > ' ') {
-      at++;
+  argv[1] = target.text;
+  print_map(gids ? &plan->gids : &plan->uids, false, text);
+  while ((word = strsep(&rest, " \n"))) {
+    if (*word) {
+      argv[argc++] = word;
     }
-    *at = '\0';
   }
   if (signals) {
-    release_signals(signals);
+    restore_signals_or_exit(signals);
   }
   for (int i = 0; i < 3; i++) {
-    const char *path = argv[0] = (char *)helpers[i][gids];
-    CALL(execve, path, &argv[0], &environ[0]);
+    stpcpy(stpcpy(path, directories[i]), name);
+    SHOW(execv, path, argv);
     if (errno != ENOENT) {
       break;
     }
   }
-  err(FAILED, "exec %s", helpers[0][gids]);
+  refuse_if(errno == ENOENT, name + 1,
+            "is not installed: delegated ids need it (package uidmap)");
+  fail("exec", path);
 }
 
-/* Ends the step if the helper PID refused. It has said why, but not if it is
- * not what it should be. */
-static void finish_helper(bool gids, int pid, bool held) {
-  if (pid && !has_ended_well(pid, held)) {
-    warnx("%s failed", helpers[0][gids] + 9);
-    for (int i = 0; i < 3 && !explain_helper(helpers[i][gids]); i++) {
-    }
-    _exit(FAILED);
-  }
+/* Ends the step if that helper refused. It has told why. */
+static void wait_for_helper(bool gids, pid_t helper) {
+  refuse_if(helper && !succeeds_or_exit(helper),
+            gids ? "newgidmap" : "newuidmap", "failed");
 }
 
-/* Writes a map, unless a helper has. What the kernel understood has to be what
- * was meant, or PROG does not run. */
-static void finish_map(int dir, const char *name, const struct map *meant,
-                       bool helped, bool gids) {
-  struct line text;
-  struct map map;
-  int fd;
+/* Writes the map NAME, unless a helper did. What the kernel has then must be
+ * what was meant. */
+static void write_map_or_exit(int proc, const char *name,
+                              const struct map *meant, bool is_written) {
+  char text[MAP_SIZE];
+  struct map seen;
 
-  if (helped) {
-    fd = open_in(dir, name);
-  } else {
-    text.length = 0;
-    put_map(&text, meant, false);
-    put_char(&text, '\0');
-    if ((fd = write_file(dir, name, text.text)) < 0) {
-      explain_map(errno, meant, gids);
-      _exit(FAILED);
-    }
+  if (!is_written) {
+    print_map(meant, false, text);
+    write_file_or_exit(proc, name, text);
   }
-  read_map(fd, &map);
-  if (!same_map(&map, meant)) {
-    errx(FAILED, "/proc/PID/%s is not the map that was written", name);
-  }
+  read_map_or_exit(proc, name, &seen);
+  refuse_if(!is_same_map(&seen, meant), name,
+            "is not the map that was written");
 }
 
-/* Writes the maps of the process PID, whose directory in /proc is DIR. */
-static void write_maps(const struct plan *plan, int pid, int dir,
-                       const struct signals *signals) {
-  int uid_helper = 0, gid_helper = 0;
+/* Writes the maps of the process PID, which waits. SIGNALS are the caller's if
+ * ours are blocked. */
+static void write_maps(const struct plan *plan, pid_t pid,
+                       const struct caller_signals *signals) {
+  bool is_root = plan->users.uid == 0;
+  pid_t uid_helper = 0, gid_helper = 0;
+  char line[LINE_SIZE];
 
-  /* Only before the groups are mapped can it be denied to drop one, and a group
-   * that a file denies its readers is a reason to drop it (CVE-2014-8989). */
+  /* Only before the groups are mapped can setgroups(2) be denied. A file can be
+   * closed to a group: to drop that group would be a gain (CVE-2014-8989). */
 
-  if (plan->deny && write_file(dir, "setgroups", "deny") < 0) {
-    _exit(FAILED);
+  if (plan->is_denied) {
+    struct numbered name = numbered("", pid, "/setgroups");
+    write_file_or_exit(plan->proc, name.text, "deny");
+    char *state = proc_line(plan->proc, name.text, "", line);
+    refuse_if(!state || strcmp(state, "deny") != 0, name.text, "is not deny");
   }
-  if (plan->users.uid != 0 && !is_own(&plan->uids, &plan->users)) {
-    uid_helper = start_helper(false, pid, &plan->uids, signals);
+
+  /* The two need 0.6 ms each, so they run side by side. */
+
+  if (!is_root && !is_own(&plan->uids, &plan->users)) {
+    uid_helper = start_helper_or_exit(plan, false, pid, signals);
   }
-  if (plan->users.uid != 0 && !is_own(&plan->gids, &plan->groups)) {
-    gid_helper = start_helper(true, pid, &plan->gids, signals);
+  if (!is_root && !is_own(&plan->gids, &plan->groups)) {
+    gid_helper = start_helper_or_exit(plan, true, pid, signals);
   }
-  finish_helper(false, uid_helper, signals);
-  finish_helper(true, gid_helper, signals);
-  finish_map(dir, "uid_map", &plan->uids, uid_helper, false);
-  finish_map(dir, "gid_map", &plan->gids, gid_helper, true);
+  wait_for_helper(false, uid_helper);
+  wait_for_helper(true, gid_helper);
+  write_map_or_exit(plan->proc, numbered("", pid, "/uid_map").text, &plan->uids,
+                    uid_helper);
+  write_map_or_exit(plan->proc, numbered("", pid, "/gid_map").text, &plan->gids,
+                    gid_helper);
 }
 
-/* Runs the shell command of -o or -O where we are, with PID, and STATUS unless
- * it is negative, in its environment. */
-static bool run_command(const char *command, int pid, long status,
-                        const struct signals *signals) {
-  static const char script[] =
-      "export PID=\"$1\" ${2:+STATUS=\"$2\"}; eval \"$0\"";
-  extern char **environ;
-  struct line first = {.length = 0}, second = {.length = 0};
+/* ---- Outside: -o and -O ---- */
 
-  int child = make_child();
+/* Runs the shell command of -o or -O, with PID, and STATUS if it is not
+ * negative, in its environment. */
+static bool run_command(const char *command, pid_t pid, int status,
+                        const struct caller_signals *signals) {
+  const char *script = "export PID=\"$1\" ${2:+STATUS=\"$2\"}; eval \"$0\"";
+  struct numbered first = numbered("", pid, "");
+  struct numbered second = numbered("", status < 0 ? 0 : status, "");
+
+  pid_t child = or_exit(fork(), "fork", "for a command");
   if (child > 0) {
-    return has_ended_well(child, signals);
+    return succeeds_or_exit(child);
   }
   if (signals) {
-    release_signals(signals);
+    restore_signals_or_exit(signals);
   }
-  put_number(&first, pid);
-  put_char(&first, '\0');
-  if (status >= 0) {
-    put_number(&second, status);
-  }
-  put_char(&second, '\0');
-  char *argv[] = {
-      "sh",        "-c", (char *)script, (char *)command, first.text,
-      second.text, NULL};
-  CALL(execve, "/bin/sh", &argv[0], &environ[0]);
-  err(FAILED, "exec /bin/sh");
+  execl("/bin/sh", "sh", "-c", script, command, first.text,
+        status < 0 ? "" : second.text, NULL);
+  fail("exec", "/bin/sh");
 }
 
-static void run_before(const struct plan *plan, int pid,
-                       const struct signals *signals) {
-  if (plan->before && !run_command(plan->before, pid, -1, signals)) {
-    errx(FAILED, "the command of -o failed");
-  }
+/* login(1), for one, wants the terminal to belong to root. */
+static void give_terminal(const struct plan *plan) {
+  uint32_t uid = 0, gid = 0;
+
+  map_outside(&plan->uids, plan->uid, &uid);
+  map_outside(&plan->gids, plan->gid, &gid);
+  or_exit(fchown(plan->terminal.slave, uid, gid), "fchown", "the new terminal");
 }
 
-/* --- Inside -------------------------------------------------------------- */
+/* ---- Inside ---- */
 
 static void bring_up_loopback(void) {
   struct ifreq lo = {.ifr_name = "lo"};
-  int fd = CALL(socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int fd =
+      or_exit(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", "lo");
 
-  if (fd < 0) {
-    err(FAILED, "socket");
-  }
   lo.ifr_flags = IFF_UP;
-  if (CALL(ioctl, fd, SIOCSIFFLAGS, &lo) < 0) {
-    fail("ioctl SIOCSIFFLAGS lo");
-  }
+  show_call("ioctl", "SIOCSIFFLAGS lo up", (const char *[]){NULL});
+  or_exit_here(ioctl(fd, SIOCSIFFLAGS, &lo), "ioctl", "SIOCSIFFLAGS lo");
+  close(fd);
 }
 
+/* The ids that PROG has. What the kernel made of them is read back. */
 static void take_ids(const struct plan *plan) {
-  unsigned long uid = plan->uid, gid = plan->gid;
+  if (!plan->is_denied && plan->users.uid != 0) {
+    or_exit(SHOW(setgroups, 0, NULL), "setgroups", "");
+  }
+  const char *uid = numbered("", plan->uid, "").text;
+  const char *gid = numbered("", plan->gid, "").text;
+  show_call("setresgid", "gid", (const char *[]){gid});
+  or_exit(setresgid(plan->gid, plan->gid, plan->gid), "setresgid", gid);
+  show_call("setresuid", "uid", (const char *[]){uid});
+  or_exit(setresuid(plan->uid, plan->uid, plan->uid), "setresuid", uid);
+  refuse_if(geteuid() != plan->uid || getegid() != plan->gid, uid,
+            "was not taken as user id");
+}
 
-  if (!plan->deny && plan->users.uid != 0 && CALL(setgroups, 0, NULL) < 0) {
-    err(FAILED, "setgroups");
+/* The session keyring is in no namespace, so its keys would come along. A
+ * kernel without keys has no /proc/keys; a filter may answer ENOSYS too. */
+static void leave_keyring(int proc) {
+  int failed = SHOW(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+
+  if (failed && errno == ENOSYS && faccessat(proc, "keys", F_OK, 0) < 0) {
+    failed = errno == ENOENT ? 0 : failed;
   }
-  if (CALL(setresgid, gid, gid, gid) < 0) {
-    err(FAILED, "setresgid %ld", (long)gid);
-  }
-  if (CALL(setresuid, uid, uid, uid) < 0) {
-    err(FAILED, "setresuid %ld", (long)uid);
+  or_exit(failed, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
+}
+
+/* Waits for one byte on LINK. If there is none, the other process is dead, and
+ * has told why. */
+static void wait_for_word(int link) {
+  char word;
+
+  if (read(link, &word, 1) != 1) {
+    _exit(FAILED);
   }
 }
 
-/* A new time namespace is for children. Before Linux 6.1 exec does not enter
- * it, so we do. */
-static void enter_time(int proc) {
-  int fd = open_in(proc, "self/ns/time_for_children");
-
-  if (CALL(setns, fd, CLONE_NEWTIME) < 0) {
-    err(FAILED, "setns CLONE_NEWTIME");
-  }
+static void send_word_or_exit(int link) {
+  or_exit(send(link, "", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE ? -1 : 0,
+          "send", "to the other process");
 }
 
-/* The side that goes in, once its maps are written. */
-static void inside(struct plan *plan, int proc) {
+/* The process that will be PROG, in its new namespaces. LINK leads to the
+ * process outside, or is -1 if there is none: then the maps are written. */
+static void go_inside(struct plan *plan, int link) {
+  int flags = plan->namespaces;
 
-  /* Its root is the cgroup that we are in now, and -o may have moved us. */
+  /* Its clock offsets can be set as long as no process is in it: so -o comes
+   * before this process enters (time_namespaces(7)). */
 
-  if (plan->namespaces & CLONE_NEWCGROUP &&
-      CALL(unshare, CLONE_NEWCGROUP) < 0) {
-    fail("unshare CLONE_NEWCGROUP");
+  if (flags & CLONE_NEWTIME) {
+    or_exit_here(SHOW(unshare, CLONE_NEWTIME), "unshare", "CLONE_NEWTIME");
   }
-  if (plan->namespaces & CLONE_NEWTIME) {
-    enter_time(proc);
+  if (link >= 0) {
+    send_word_or_exit(link);
+    wait_for_word(link);
   }
-  if (plan->user) {
+
+  /* exec enters a time namespace that was unshared only since Linux 6.1. */
+
+  if (flags & CLONE_NEWTIME) {
+    const char *name = "self/ns/time_for_children";
+    int fd =
+        or_exit(openat(plan->proc, name, O_RDONLY | O_CLOEXEC), "open", name);
+    or_exit_here(SHOW(setns, fd, CLONE_NEWTIME), "setns", name);
+    close(fd);
+  }
+
+  /* The root of a cgroup namespace is the cgroup that this process is in, and
+   * -o may have moved it. */
+
+  if (flags & CLONE_NEWCGROUP) {
+    or_exit_here(SHOW(unshare, CLONE_NEWCGROUP), "unshare", "CLONE_NEWCGROUP");
+  }
+  if (plan->is_user) {
     take_ids(plan);
   }
   if (plan->has_terminal) {
-    reopen_slave(&plan->terminal);
-    use_terminal(&plan->terminal);
-    lead_session(&plan->terminal);
-  } else if (plan->leads && CALL(setsid) < 0) {
-    err(FAILED, "setsid");
+    reopen_slave_or_exit(&plan->terminal);
+    replace_terminals_or_exit(&plan->terminal);
+  }
+  if (plan->has_session) {
+    begin_session_or_exit(plan->has_terminal ? &plan->terminal : NULL);
   }
 
-  /* What is mounted here must not be seen outside. What is mounted outside may
-   * come in, so that it can be unmounted there, too: slave, not private. */
+  /* What is mounted inside must not be seen outside. What is unmounted outside
+   * must go here too, or its device would stay in use: so slave and not private
+   * (mount_namespaces(7)). */
 
-  if (plan->namespaces & CLONE_NEWNS &&
-      CALL(mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-    fail("mount --make-rslave /");
+  if (flags & CLONE_NEWNS) {
+    CALL_OR_EXIT("/", mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
   }
-  if (plan->namespaces & CLONE_NEWNET) {
+  if (flags & CLONE_NEWNET) {
     bring_up_loopback();
   }
-  if (plan->hostname &&
-      CALL(sethostname, plan->hostname, strlen(plan->hostname)) < 0) {
-    err(FAILED, "sethostname %s", plan->hostname);
+  if (plan->hostname) {
+    const char *name = plan->hostname;
+    or_exit(SHOW(sethostname, name, strlen(name)), "sethostname", name);
   }
-
-  /* The session keyring is in no namespace: its keys would come along. A
-   * kernel without keys has no /proc/keys; a filter may say ENOSYS as well. */
-
-  if (plan->namespaces & CLONE_NEWPID &&
-      CALL(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
-      (errno != ENOSYS || CALL(faccessat, proc, "keys", F_OK) == 0 ||
-       errno != ENOENT)) {
-    err(FAILED, "keyctl KEYCTL_JOIN_SESSION_KEYRING");
+  if (flags & CLONE_NEWPID) {
+    leave_keyring(plan->proc);
   }
 }
 
-/* --- Both ---------------------------------------------------------------- */
+static _Noreturn void become_prog(const struct plan *plan, char **prog) {
+  const char *shell = getenv("SHELL");
+  char *words[] = {(char *)(shell && *shell ? shell : "/bin/sh"), NULL};
 
-/* The number in PROC of a child with PIDFD. If /proc is that of a PID namespace
- * above ours, it is not the one that clone(2) returned, which may be anybody's
- * there. */
-static int number_of(int proc, int pidfd) {
-  struct line path;
-  char text[512];
-  unsigned long pid;
-
-  path.length = 0;
-  put_string(&path, "self/fdinfo/");
-  put_number(&path, pidfd);
-  put_char(&path, '\0');
-  long n = CALL(read, open_in(proc, path.text), &text, sizeof(text) - 1);
-  text[n < 0 ? 0 : n] = '\0';
-  const char *found = find_line(text, "Pid:\t");
-  if (!found || !digits(found, INT_MAX, &pid) || pid == 0) {
-    errx(FAILED, "our child is not in /proc");
+  if (plan->environment) {
+    environ = plan->environment;
   }
-  return pid;
+  execute(*prog ? prog : words);
 }
 
-static int open_number(int proc, int pid) {
-  struct line path;
+/* ---- Both processes ---- */
 
-  path.length = 0;
-  put_number(&path, pid);
-  put_char(&path, '\0');
-  return open_in(proc, path.text);
-}
+/* Groups of root that the map does not have would still open files inside, and
+ * where setgroups(2) is denied they could not be dropped there. A user may not
+ * drop any: they stay, for better or worse. GROUPS are those that were dropped,
+ * for the process outside. Returns how many, or -1 if none were. */
+static int drop_foreign_groups(const struct plan *plan, gid_t groups[65536]) {
+  char line[LINE_SIZE];
+  uint32_t inside;
+  bool is_foreign = false;
 
-static gid_t root_groups[65536]; /* root's own, in case that they are dropped */
-static long group_count;
-
-/* Those of root's groups that are no ids of the map would open files all the
- * same. What a user is in stays in force, for better or worse: he may not drop
- * it, and neither may the root of a namespace where that is denied. */
-static void drop_groups(const struct plan *plan, int proc) {
-  char state[5] = "";
-
-  if (!plan->user || plan->users.uid != 0) {
-    return;
+  if (!plan->is_user || plan->users.uid != 0) {
+    return -1;
   }
-  group_count = CALL(getgroups, 65536, &root_groups);
-  bool foreign = group_count < 0;
-  for (long i = 0; i < group_count; i++) {
-    foreign |= inside_of(&plan->gids, root_groups[i]) < 0;
+  int count = or_exit(getgroups(65536, groups), "getgroups", "");
+  for (int i = 0; i < count; i++) {
+    is_foreign |= !map_inside(&plan->gids, groups[i], &inside);
   }
-  if (!foreign || CALL(setgroups, 0, NULL) == 0) {
-    return;
+  if (!is_foreign) {
+    return -1;
   }
+  if (SHOW(setgroups, 0, NULL) == 0) {
+    return count;
+  }
+
+  /* Where this is denied already, they were there before us. */
+
   int error = errno;
-  int fd = open_in(proc, "self/setgroups");
-  if (CALL(read, fd, &state, 4) < 0 || strcmp(state, "deny") != 0) {
-    errno = error;
-    err(FAILED, "setgroups");
-  }
+  char *state = proc_line(plan->proc, "self/setgroups", "", line);
+  errno = error;
+  or_exit(state && strcmp(state, "deny") == 0 ? 0 : -1, "setgroups", "");
+  return -1;
 }
 
-static void make_pipe(int ends[2]) {
-  if (CALL(pipe2, &ends[0], O_CLOEXEC) < 0) {
-    err(FAILED, "pipe2");
-  }
-}
-
-/* Goes on when the other side says so; does not if that is dead. */
-static void wait_for_word(int pipe) {
-  char word;
-
-  if (CALL(read, pipe, &word, 1) != 1) {
-    _exit(FAILED);
-  }
-}
-
-_Noreturn static void fail_namespaces(const char *call, int flags) {
-  warn("%s", call);
-  explain_namespaces(errno, flags);
-  _exit(FAILED);
-}
-
-/* A namespace of which we are to be part, and still the ones outside who may
- * write its maps: so a child makes it, and we join when they are written. */
-static void join_mapped(const struct plan *plan, int proc) {
-  int ends[2], pidfd;
-
-  make_pipe(ends);
-  long child =
-      CALL(clone, CLONE_NEWUSER | CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
-
-  if (child < 0) {
-    fail_namespaces("clone", CLONE_NEWUSER);
-  }
-  if (child == 0) {
-    close_fd(ends[1]);
-    wait_for_word(ends[0]);
-  }
-
-  int pid = number_of(proc, pidfd), dir = open_number(proc, pid);
-  write_maps(plan, pid, dir, NULL);
-
-  int fd = open_in(dir, "ns/user");
-
-  if (CALL(setns, fd, CLONE_NEWUSER) < 0) {
-    err(FAILED, "setns CLONE_NEWUSER");
-  }
-
-  /* It must not be among PROG's children. */
-
-  close_fd(ends[1]);
-  has_ended_well(child, false);
-}
-
-/* Makes the process that runs -o when it gets a word, where we are now. */
-static int prepare_before(const struct plan *plan, int ends[2]) {
-  long self = CALL(getpid);
-
-  make_pipe(ends);
-  int child = make_child();
-  if (child == 0) {
-    close_fd(ends[1]);
-    wait_for_word(ends[0]);
-    run_before(plan, self, NULL);
-    _exit(0);
-  }
-  return child;
+static void link_or_exit(int ends[2]) {
+  or_exit(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
+          "socketpair", "");
 }
 
 /* PROG takes the place of this process. */
-static void enter(struct plan *plan, int proc) {
-  int flags = plan->namespaces & ~CLONE_NEWCGROUP, ends[2], before = 0;
-  bool own = plan->user && plan->deny && is_own(&plan->uids, &plan->users) &&
-             is_own(&plan->gids, &plan->groups);
-  struct action inherited;
-  bool children = plan->before || (plan->user && !own);
+static _Noreturn void replace(struct plan *plan, char **prog) {
+  struct sigaction initial = {.sa_handler = SIG_DFL}, caller;
+  static gid_t groups[65536];
+  pid_t self = getpid(), helper = 0;
+  int user = plan->is_user ? CLONE_NEWUSER : 0, ends[2] = {-1, -1};
+  int flags = user | (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME));
 
-  if (children) {
-    inherited = take_sigchld();
+  /* For the own ids alone the process inside can write the maps itself. */
+
+  bool writes_own = plan->is_user && plan->is_denied &&
+                    is_own(&plan->uids, &plan->users) &&
+                    is_own(&plan->gids, &plan->groups);
+  bool needs_helper = plan->before || (plan->is_user && !writes_own);
+
+  or_exit(sigaction(SIGCHLD, &initial, &caller), "sigaction", "SIGCHLD");
+  if (needs_helper) {
+    link_or_exit(ends);
+    helper = or_exit(fork(), "fork", "for the process outside");
+    if (helper == 0) {
+      close(ends[0]);
+      wait_for_word(ends[1]);
+      if (plan->is_user && !writes_own) {
+        write_maps(plan, self, NULL);
+      }
+      refuse_if(plan->before && !run_command(plan->before, self, -1, NULL),
+                "-o", "the command failed");
+      send_word_or_exit(ends[1]);
+      _exit(0);
+    }
+    close(ends[1]);
   }
-  if (plan->before) {
-    before = prepare_before(plan, ends);
+  drop_foreign_groups(plan, groups);
+  if (flags) {
+    show_namespaces("unshare", flags);
+    or_exit_here(unshare(flags), "unshare", "");
   }
-  drop_groups(plan, proc);
-  if (plan->user && !own) {
-    join_mapped(plan, proc);
-    flags &= ~CLONE_NEWUSER;
+  if (writes_own) {
+    write_maps(plan, self, NULL);
   }
-  if (flags && CALL(unshare, flags) < 0) {
-    fail_namespaces("unshare", plan->namespaces);
-  }
-  if (own) {
-    write_maps(plan, 0, open_in(proc, "self"), NULL);
-  }
-  if (before &&
-      (CALL(write, ends[1], "", 1) != 1 || !has_ended_well(before, false))) {
+  go_inside(plan, ends[0]);
+  if (helper && !succeeds_or_exit(helper)) {
     _exit(FAILED);
   }
-  if (children && inherited.handler &&
-      CALL(rt_sigaction, SIGCHLD, &inherited, NULL, SET_SIZE) < 0) {
-    err(FAILED, "rt_sigaction SIGCHLD");
-  }
-  inside(plan, proc);
+  or_exit(sigaction(SIGCHLD, &caller, NULL), "sigaction", "SIGCHLD");
+  become_prog(plan, prog);
 }
 
-/* Closes all that the waiting process does not need: what PROG closes, a pipe
- * or a file system that it unmounts, must not be held by us. */
-static void let_go(const struct plan *plan, const struct child *child,
-                   int signals) {
+/* Closes all but what the waiting process needs. If PROG closes a pipe or
+ * unmounts a file system, this process must not have it open. */
+static void close_unneeded(const struct plan *plan, int link, int signals) {
   const struct terminal *terminal = &plan->terminal;
-  const int needed[] = {child->dir,       child->alive,    signals,
+  const int needed[] = {plan->proc,       signals,         link,
                         terminal->master, terminal->slave, terminal->in,
                         terminal->out};
-  int count = plan->has_terminal ? 7 : 3;
-  struct line keep;
+  char keep[128] = "";
 
+  for (int i = 0; i < (plan->has_terminal ? 7 : 3); i++) {
+    if (needed[i] > 2) {
+      strcat(keep, numbered(*keep ? "," : "", needed[i], "").text);
+    }
+  }
+  close_others_or_exit(keep);
   for (int fd = 0; fd <= 1 && !plan->after; fd++) {
     if (!plan->has_terminal || (terminal->in != fd && terminal->out != fd)) {
-      close_fd(fd);
+      close(fd);
     }
-  }
-  keep.length = 0;
-  for (int i = 0; i < count; i++) {
-    if (needed[i] > 2) {
-      put_string(&keep, keep.length ? "," : "");
-      put_number(&keep, needed[i]);
-    }
-  }
-  put_char(&keep, '\0');
-  close_others(keep.text);
-}
-
-/* login(1), for one, wants the terminal to be root's; and nobody inside can
- * give away what belongs to an id that is not mapped. */
-static void give_terminal(const struct plan *plan) {
-  long uid = outside_of(&plan->uids, plan->uid);
-  long gid = outside_of(&plan->gids, plan->gid);
-
-  if (CALL(fchown, plan->terminal.slave, uid, gid) < 0) {
-    err(FAILED, "fchown of the terminal to %ld:%ld", uid, gid);
   }
 }
 
-/* PROG is a child, as PID 1 of its namespace has to be. */
-static void enter_and_wait(struct plan *plan, int proc, char **argv) {
-  struct signals signals = hold_signals();
-  int flags = (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME)) |
-              CLONE_PIDFD | SIGCHLD;
-  int ends[2], pidfd;
+/* Runs -O after the end, which is END, and ends as PROG did. */
+static _Noreturn void finish(const struct plan *plan, pid_t pid,
+                             const siginfo_t *end,
+                             const struct caller_signals *signals) {
+  int status = end->si_status + (end->si_code == CLD_EXITED ? 0 : 128);
 
-  make_pipe(ends);
+  refuse_if(plan->after && !run_command(plan->after, pid, status, signals),
+            "-O", "the command failed");
+  end_as(end);
+}
+
+/* PROG is a child, as PID 1 of a namespace has to be: the PID of a process does
+ * not change, so unshare(2) makes that namespace for children only. */
+static _Noreturn void wait_outside(struct plan *plan, char **prog) {
+  struct caller_signals signals = block_signals_or_exit();
+  sigset_t all = all_signals();
+  static gid_t groups[65536];
+  int user = plan->is_user ? CLONE_NEWUSER : 0, ends[2];
+  int flags = user | (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME));
+
+  link_or_exit(ends);
   if (plan->has_terminal) {
-    open_terminal(&plan->terminal, open_ptmx(), proc);
+    plan->terminal = terminal_or_exit(plan->proc, open_ptmx_or_exit());
   }
-  drop_groups(plan, proc);
-  struct child child = {.pid = CALL(clone, flags, 0, &pidfd, 0, 0),
-                        .alive = ends[1],
-                        .is_init = plan->namespaces & CLONE_NEWPID,
-                        .leads = plan->leads};
-
-  if (child.pid < 0) {
-    fail_namespaces("clone", flags);
-  }
+  int count = drop_foreign_groups(plan, groups);
+  show_pid = true;
+  show_namespaces("clone", flags);
+  struct child child = {
+      .pid = or_exit_here(fork_with(flags | SIGCHLD), "clone", ""),
+      .proc = plan->proc,
+      .is_init = plan->namespaces & CLONE_NEWPID,
+      .has_session = plan->has_session};
   if (child.pid == 0) {
-    close_fd(ends[1]);
-    wait_for_word(ends[0]);
-    if (plan->namespaces & CLONE_NEWTIME && CALL(unshare, CLONE_NEWTIME) < 0) {
-      fail_namespaces("unshare", CLONE_NEWTIME);
-    }
-    inside(plan, proc);
-    release_signals(&signals);
-    die_with_parent(ends[0]);
-    run(argv);
+    close(ends[1]);
+    go_inside(plan, ends[0]);
+    restore_signals_or_exit(&signals);
+    die_with_parent_or_exit(ends[0]);
+    become_prog(plan, prog);
   }
 
-  /* What runs outside has root's groups again, as far as it may. */
+  /* What runs outside has root's groups again. */
 
-  close_fd(ends[0]);
-  if (plan->user && plan->users.uid == 0) {
-    CALL(setgroups, group_count, &root_groups);
+  close(ends[0]);
+  if (count >= 0) {
+    or_exit(setgroups(count, groups), "setgroups", "");
   }
-  int pid = number_of(proc, pidfd);
-  child.dir = open_number(proc, pid);
-  if (plan->user) {
-    write_maps(plan, pid, child.dir, &signals);
+  wait_for_word(ends[1]);
+  if (plan->is_user) {
+    write_maps(plan, child.pid, &signals);
     if (plan->has_terminal) {
       give_terminal(plan);
     }
   }
-  run_before(plan, child.pid, &signals);
 
-  /* Nothing that can fail may come after PROG is let go. If it is dead already,
-   * it has said why. */
+  /* After -o nothing may fail that would keep -O from running, and when PROG is
+   * let go, nothing that it waits for. */
 
-  int fd = open_signals();
-  let_go(plan, &child, fd);
-  if (CALL(write, ends[1], "", 1) != 1 && errno != EPIPE) {
-    err(FAILED, "write to the child");
+  int fd = signalfd_or_exit(&all);
+  if (plan->before && !run_command(plan->before, child.pid, -1, &signals)) {
+    siginfo_t failed = {.si_code = CLD_EXITED};
+    failed.si_status = FAILED;
+    warn("-o", "the command failed");
+    kill(child.pid, SIGKILL);
+    finish(plan, child.pid, &failed, &signals);
   }
+  close_unneeded(plan, ends[1], fd);
+  send_word_or_exit(ends[1]);
   siginfo_t end = plan->has_terminal ? relay(&plan->terminal, &child, fd)
-                                     : wait_for(&child, fd);
-
-  if (plan->after) {
-    long status = end.si_status + (end.si_code == CLD_EXITED ? 0 : 128);
-    if (!run_command(plan->after, child.pid, status, &signals)) {
-      errx(FAILED, "the command of -O failed");
-    }
-  }
-  end_as(&end);
+                                     : wait_for_child(&child, fd);
+  finish(plan, child.pid, &end, &signals);
 }
 
-static _Noreturn void print_maps(const struct plan *plan) {
-  struct line text;
+/* ---- The plan ---- */
 
-  for (int gids = 0;; gids++) {
-    text.length = 0;
-    put_map(&text, gids ? &plan->gids : &plan->uids, true);
-    put_char(&text, gids ? '\0' : '\n');
-    if (gids) {
-      print(text.text);
+struct options {
+  char *uids, *gids, *list, *setgroups;
+  bool keeps_user, print;
+};
+
+static void read_options_or_exit(int argc, char **argv, struct plan *plan,
+                                 struct options *options) {
+  static char *environment[4096];
+  int letter, count = 0;
+
+  while ((letter = option_or_exit(argc, argv, "+:e:g:H:hKn:O:o:ps:tu:Vv",
+                                  "e")) >= 0) {
+    switch (letter) {
+    case 'e':
+      usage_error_if(!strchr(optarg, '=') || *optarg == '=', optarg,
+                     "is not NAME=VALUE");
+      usage_error_if(count == 4095, "-e", "is given too often");
+      environment[count++] = optarg;
+      plan->environment = environment;
+      break;
+    case 'g':
+      options->gids = optarg;
+      break;
+    case 'H':
+      plan->hostname = optarg;
+      break;
+    case 'K':
+      options->keeps_user = true;
+      break;
+    case 'n':
+      options->list = optarg;
+      break;
+    case 'O':
+      plan->after = optarg;
+      break;
+    case 'o':
+      plan->before = optarg;
+      break;
+    case 'p':
+      options->print = true;
+      break;
+    case 's':
+      options->setgroups = optarg;
+      break;
+    case 't':
+      plan->has_terminal = true;
+      break;
+    case 'u':
+      options->uids = optarg;
     }
-    syscall(SYS_write, 1, text.text, text.length);
   }
+}
+
+static _Noreturn void print_maps_or_exit(const struct plan *plan) {
+  char text[2 * MAP_SIZE + 1];
+
+  print_map(&plan->uids, true, text);
+  strcat(text, "\n");
+  print_map(&plan->gids, true, text + strlen(text));
+  fputs(text, stdout);
+  or_exit(fflush(stdout) || ferror(stdout) ? -1 : 0, "write", "stdout");
+  _exit(0);
+}
+
+/* The id that PROG has inside: 0 if that is mapped, otherwise the caller's. */
+static uint32_t choose_id_or_exit(const struct map *map,
+                                  const struct caller *caller) {
+  uint32_t id = 0, outside;
+
+  refuse_if(
+      !map_outside(map, 0, &outside) && !map_inside(map, caller->id, &id),
+      numbered(caller->gids ? "group id " : "user id ", caller->id, "").text,
+      "is not in the map, and 0 inside is not either");
+  return id;
+}
+
+static void plan_ids_or_exit(struct plan *plan, const struct options *options) {
+  identify_or_exit(plan->proc, false, &plan->users);
+  identify_or_exit(plan->proc, true, &plan->groups);
+  make_map_or_exit(options->uids, &plan->users, &plan->uids);
+  make_map_or_exit(options->gids, &plan->groups, &plan->gids);
+  if (options->print) {
+    print_maps_or_exit(plan);
+  }
+  plan->uid = choose_id_or_exit(&plan->uids, &plan->users);
+  plan->gid = choose_id_or_exit(&plan->gids, &plan->groups);
+  refuse_if(!plan->is_denied && plan->users.uid != 0 &&
+                is_own(&plan->gids, &plan->groups),
+            "-s allow", "needs delegated groups: see subgid(5)");
 }
 
 int main(int argc, char **argv) {
-  char *uids = NULL, *gids = NULL, *list = NULL, *value = NULL;
-  char *shell[] = {getenv("SHELL"), NULL};
   static struct plan plan;
-  bool print_only = false;
-  int letter, proc = -1;
+  struct options options = {0};
 
-  plan.user = plan.deny = true;
-  argv = begin(argc, argv);
-  while ((letter = option(&argv, "Kg:H:n:O:o:pts:u:", &value))) {
-    switch (letter) {
-    case 'K':
-      plan.user = false;
-      break;
-    case 'g':
-      gids = value;
-      break;
-    case 'H':
-      plan.hostname = value;
-      break;
-    case 'n':
-      list = value;
-      break;
-    case 'O':
-      plan.after = value;
-      break;
-    case 'o':
-      plan.before = value;
-      break;
-    case 'p':
-      print_only = true;
-      break;
-    case 's':
-      plan.deny = strcmp(value, "deny") == 0;
-      if (!plan.deny && strcmp(value, "allow") != 0) {
-        errx(USAGE, "-s is allow or deny, not %s", value);
-      }
-      break;
-    case 't':
-      plan.has_terminal = true;
-      break;
-    case 'u':
-      uids = value;
-    }
-  }
-  plan.namespaces = list ? parse_namespaces(list) : 0;
-  if (!plan.user && plan.namespaces == parse_namespaces("all")) {
-    plan.namespaces &= ~CLONE_NEWUSER;
-  }
-  if (!plan.user && (uids || gids || !plan.deny || print_only ||
-                     !plan.namespaces || plan.namespaces & CLONE_NEWUSER)) {
-    errx(USAGE, "-K needs -n without user, and no -g, -p, -s or -u");
-  }
-  if (plan.hostname &&
-      (!(plan.namespaces & CLONE_NEWUTS) || strlen(plan.hostname) > 64)) {
-    errx(USAGE, "-H needs a new uts namespace and a name of at most 64 bytes");
-  }
+  begin_or_exit(argc);
+  read_options_or_exit(argc, argv, &plan, &options);
+  const char *word = options.setgroups;
+  bool is_allowed = word && strcmp(word, "allow") == 0;
+  usage_error_if(word && !is_allowed && strcmp(word, "deny") != 0, word,
+                 "is neither allow nor deny");
+  plan.proc = open_proc();
+  bool all = options.list && strcmp(options.list, "all") == 0;
+  int flags =
+      options.list ? read_namespaces_or_exit(options.list, plan.proc) : 0;
+  plan.namespaces = flags & ~CLONE_NEWUSER;
+  plan.is_user = !options.keeps_user;
+  plan.is_denied = plan.is_user && !is_allowed;
 
-  plan.waits =
+  usage_error_if(options.keeps_user &&
+                     (options.uids || options.gids || word || options.print ||
+                      !plan.namespaces || (flags & CLONE_NEWUSER && !all)),
+                 "-K", "needs -n without user, and no -g, -p, -s or -u");
+  usage_error_if(plan.hostname && (!(plan.namespaces & CLONE_NEWUTS) ||
+                                   strlen(plan.hostname) > 64),
+                 "-H", "needs a new uts namespace and at most 64 bytes");
+
+  bool waits =
       plan.namespaces & CLONE_NEWPID || plan.after || plan.has_terminal;
+  refuse_if(plan.proc < 0 &&
+                (plan.is_user || waits || plan.namespaces & CLONE_NEWTIME),
+            "/proc", "is no whole procfs of our PID namespace");
 
-  /* Who hands over a terminal hands over what it controls, the session and the
-   * process group. Otherwise kill(0), SIGCONT and /dev/tty must not reach
-   * anything of the caller's from inside. */
+  /* Who hands over a terminal hands over the session that it controls. Other-
+   * wise kill(0), SIGCONT and /dev/tty must reach nothing of the caller's. */
 
-  plan.leads = plan.has_terminal ||
-               (plan.namespaces & CLONE_NEWPID && !is_any_terminal());
-  if (plan.user || plan.waits || plan.namespaces & CLONE_NEWTIME) {
-    proc = open_proc();
+  plan.has_session =
+      plan.has_terminal || (plan.namespaces & CLONE_NEWPID && !is_terminal(0) &&
+                            !is_terminal(1) && !is_terminal(2));
+  if (plan.is_user) {
+    plan_ids_or_exit(&plan, &options);
   }
-  if (plan.user) {
-    plan.namespaces |= CLONE_NEWUSER;
-    who(&plan.users, false, proc);
-    who(&plan.groups, true, proc);
-    make_map(uids, &plan.users, &plan.uids);
-    make_map(gids, &plan.groups, &plan.gids);
-    if (print_only) {
-      print_maps(&plan);
-    }
-    plan.uid = choose_id(&plan.uids, &plan.users);
-    plan.gid = choose_id(&plan.gids, &plan.groups);
-    if (!plan.deny && plan.users.uid != 0 && is_own(&plan.gids, &plan.groups)) {
-      errx(FAILED, "-s allow needs a delegated group, not one's own alone");
-    }
+  argv += optind;
+  if (waits) {
+    wait_outside(&plan, argv);
   }
-
-  if (!*argv) {
-    argv = shell;
-    *argv = *argv && **argv ? *argv : "/bin/sh";
-  }
-  if (plan.waits) {
-    enter_and_wait(&plan, proc, argv);
-  }
-  enter(&plan, proc);
-  run(argv);
+  replace(&plan, argv);
 }

@@ -8,7 +8,7 @@
 #ifndef ENVIRONMENT_H
 #define ENVIRONMENT_H
 
-#include "../idmap/fields.h"
+#include "../idmap/first/fields.h"
 #include "../idmap/first/place.h"
 #include <linux/openat2.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
  */
 
 #include "../idmap/first/descriptors.h"
-#include "../idmap/terminal.h"
+#include "../idmap/first/terminal.h"
 #include "confinement.h"
 #include "environment.h"
 #include <linux/memfd.h>

@@ -9,7 +9,7 @@
 #ifndef TARGET_H
 #define TARGET_H
 
-#include "../idmap/fields.h"
+#include "../idmap/first/fields.h"
 #include "../idmap/first/listing.h"
 #include "../idmap/first/mounts.h"
 

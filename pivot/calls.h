@@ -13,6 +13,7 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,6 +44,7 @@ SYSTEM_CALL5(execveat, int, const char *, char *const *, char *const *, int)
 SYSTEM_CALL5(fsconfig, int, unsigned, const char *, const void *, int)
 SYSTEM_CALL3(fsmount, int, unsigned, unsigned)
 SYSTEM_CALL2(fsopen, const char *, unsigned)
+SYSTEM_CALL2(keyctl, int, const char *)
 SYSTEM_CALL5(mount_setattr, int, const char *, unsigned, struct mount_attr *,
              size_t)
 SYSTEM_CALL5(move_mount, int, const char *, int, const char *, unsigned)
@@ -61,6 +63,15 @@ SYSTEM_CALL2(pivot_root, const char *, const char *)
 #include <linux/stat.h>
 SYSTEM_CALL5(kernel_statx, int, const char *, int, unsigned, struct statx *)
 #endif
+
+/* Whether /proc/PID/syscall means sigtimedwait(2) by NUMBER. */
+static inline bool is_sigtimedwait(long number) {
+#ifdef SYS_rt_sigtimedwait_time64
+  return number == SYS_rt_sigtimedwait || number == SYS_rt_sigtimedwait_time64;
+#else
+  return number == SYS_rt_sigtimedwait;
+#endif
+}
 
 /* fork(2) into new namespaces: clone(2) without a stack, which takes FLAGS last
  * on s390x. libc does not notice it, so in the child raise(3) still means the

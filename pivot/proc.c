@@ -63,18 +63,26 @@ bool next_line_or_exit(FILE *file, char line[LINE_SIZE]) {
   return true;
 }
 
-char *proc_line_or_exit(int proc, const char *name, const char *start,
-                        char line[LINE_SIZE]) {
+char *proc_line(int proc, const char *name, const char *start,
+                char line[LINE_SIZE]) {
   FILE *file = open_proc_file(proc, name);
   size_t length = strlen(start);
+  bool is_start = true;
+  char *found = NULL;
 
-  while (file && next_line_or_exit(file, line)) {
-    if (strncmp(line, start, length) == 0) {
-      close(fileno(file));
-      return line + length + strspn(line + length, " \t");
+  while (file && !found && fgets(line, LINE_SIZE, file)) {
+    char *newline = strchr(line, '\n');
+    if (is_start && newline && strncmp(line, start, length) == 0) {
+      *newline = '\0';
+      found = line + length + strspn(line + length, " \t");
     }
+    is_start = newline;
   }
-  return NULL;
+  if (file) {
+    errno = ferror(file) ? errno : ENODATA;
+    close(fileno(file));
+  }
+  return found;
 }
 
 /* ---- The mount table ---- */

@@ -30,11 +30,12 @@ enum { LINE_SIZE = 65536 };
  * long as LINE_SIZE. */
 bool next_line_or_exit(FILE *file, char line[LINE_SIZE]);
 
-/* Reads the file NAME to LINE, up to the first line that begins with START,
- * such as "Uid:" of self/status or "" of a sysctl. Returns what follows START
- * and blanks, or NULL if there is no such file or line. */
-char *proc_line_or_exit(int proc, const char *name, const char *start,
-                        char line[LINE_SIZE]);
+/* What stands behind START, and blanks, in the first line of the file NAME that
+ * begins with it: "Uid:" of self/status, "" for all of a sysctl. The line is in
+ * LINE. NULL and errno if the file cannot be read; ENODATA if it has no such
+ * line. Lines that do not fit, such as a long "Groups:", are passed over. */
+char *proc_line(int proc, const char *name, const char *start,
+                char line[LINE_SIZE]);
 
 /* ---- The mount table ---- */
 

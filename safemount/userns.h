@@ -8,7 +8,7 @@
 #define USERNS_H
 
 #include "../idmap/first/mounts.h"
-#include "../idmap/words.h"
+#include "../idmap/first/words.h"
 #include "table.h"
 #include <linux/magic.h>
 #include <linux/sched.h>

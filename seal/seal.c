@@ -142,7 +142,7 @@ static int memfd_or_exit(const char *path) {
     return fd;
   }
   warn_errno("memfd_create", name);
-  char *value = proc_line_or_exit(open_proc(), "sys/vm/memfd_noexec", "", line);
+  char *value = proc_line(open_proc(), "sys/vm/memfd_noexec", "", line);
   refuse_if(value && *value == '2', "vm.memfd_noexec",
             "is 2: this PID namespace executes nothing that is in memory");
   _exit(FAILED);

@@ -7,7 +7,7 @@
 
 #include "fuzz.h"
 
-#include "../idmap/words.h"
+#include "../idmap/first/words.h"
 
 ABOUT("fuzz", "\n");
 

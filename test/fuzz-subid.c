@@ -8,7 +8,7 @@
 #include "fuzz.h"
 #include <stdio.h>
 
-#include "../idmap/words.h"
+#include "../idmap/first/words.h"
 
 ABOUT("fuzz", "\n");
 

@@ -7,7 +7,7 @@
 #ifndef HINTS_H
 #define HINTS_H
 
-#include "first/statx.h"
+#include "statx.h"
 #include "words.h"
 #include <linux/capability.h>
 #include <sched.h>

@@ -7,7 +7,7 @@
 #ifndef FIELDS_H
 #define FIELDS_H
 
-#include "first/step.h"
+#include "step.h"
 
 struct lines {
   int fd;

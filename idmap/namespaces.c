@@ -1,0 +1,41 @@
+/* namespaces.c: the eight kinds of namespaces. */
+
+#include "namespaces.h"
+
+const struct kind kinds[KINDS] = {
+    {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS},
+    {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID}, {"time", CLONE_NEWTIME},
+    {"user", CLONE_NEWUSER},     {"uts", CLONE_NEWUTS}};
+
+int read_namespaces_or_exit(char *list, int proc) {
+  int flags = 0;
+  char *word;
+
+  while ((word = strsep(&list, ","))) {
+    bool all = strcmp(word, "all") == 0, is_known = all;
+    for (int i = 0; i < KINDS; i++) {
+      char path[32] = "self/ns/";
+      bool is_named = strcmp(word, kinds[i].name) == 0;
+      strcat(path, kinds[i].name);
+      bool exists = proc < 0 || faccessat(proc, path, F_OK, 0) == 0;
+      refuse_if(is_named && !exists, path,
+                "is not there: this kernel has no such namespaces");
+      is_known |= is_named;
+      flags |= (all && exists) || is_named ? kinds[i].flag : 0;
+    }
+    usage_error_if(!is_known, word,
+                   "is not cgroup, ipc, mnt, net, pid, time, user, uts or all");
+  }
+  return flags;
+}
+
+void show_namespaces(const char *call, int flags) {
+  char names[128] = "";
+
+  for (int i = 0; i < KINDS; i++) {
+    if (flags & kinds[i].flag) {
+      strcat(strcat(names, *names ? " " : ""), kinds[i].name);
+    }
+  }
+  show_call(call, names, (const char *[]){NULL});
+}
