@@ -243,12 +243,12 @@ static void leave_keyring(int proc) {
   or_exit(failed, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
 }
 
-/* Waits for one byte on LINK. If there is none, the other process is dead, and
- * has told why. */
+/* Waits for one byte on LINK. At its end the other process is dead, and has
+ * told why. */
 static void wait_for_word(int link) {
   char word;
 
-  if (read(link, &word, 1) != 1) {
+  if (or_exit(read(link, &word, 1), "read", "from the other process") == 0) {
     _exit(FAILED);
   }
 }

@@ -162,17 +162,22 @@ bool has_capability(int capability) {
 
 int or_exit_here(int result, const char *call, const char *object) {
   bool is_denied = errno == EPERM || errno == EACCES || errno == ENOSPC;
-  char facts[256] = "";
+  const char *sysctl = "sys/user/max_user_namespaces";
+  char facts[256] = "", line[LINE_SIZE];
 
   if (result >= 0) {
     return result;
   }
   warn_errno(call, object);
+  char *limit = proc_line(open_proc(), sysctl, "", line);
   if (!has_capability(CAP_SYS_ADMIN)) {
     strcat(facts, ", CAP_SYS_ADMIN is missing");
   }
   if (prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER) {
     strcat(facts, ", a seccomp filter is in force");
+  }
+  if (limit && strcmp(limit, "0") == 0) {
+    strcat(facts, ", user.max_user_namespaces is 0");
   }
   if (is_denied && *facts) {
     warn("here", facts + strlen(", "));

@@ -60,8 +60,9 @@ void usage_error_if(bool is_so, const char *object, const char *reason) {
 }
 
 void warn_errno(const char *call, const char *object) {
-  write_line((const char *[]){tool, ": ", message_prefix, call, " ", object,
-                              ": ", strerror(errno), NULL});
+  write_line((const char *[]){tool, ": ", message_prefix, call,
+                              *object ? " " : "", object, ": ", strerror(errno),
+                              NULL});
 }
 
 int or_exit(int result, const char *call, const char *object) {
