@@ -243,14 +243,11 @@ static void leave_keyring(int proc) {
   or_exit(failed, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
 }
 
-/* Waits for one byte on LINK. At its end the other process is dead, and has
- * told why. */
-static void wait_for_word(int link) {
+/* Waits for one byte on LINK. False at its end: the other process is dead. */
+static bool is_told(int link) {
   char word;
 
-  if (or_exit(read(link, &word, 1), "read", "from the other process") == 0) {
-    _exit(FAILED);
-  }
+  return or_exit(read(link, &word, 1), "read", "from the other process") == 1;
 }
 
 static void send_word_or_exit(int link) {
@@ -271,7 +268,7 @@ static void go_inside(struct plan *plan, int link) {
   }
   if (link >= 0) {
     send_word_or_exit(link);
-    wait_for_word(link);
+    refuse_if(!is_told(link), "the process outside", "has ended");
   }
 
   /* exec enters a time namespace that was unshared only since Linux 6.1. */
@@ -390,7 +387,7 @@ static _Noreturn void replace(struct plan *plan, char **prog) {
     helper = or_exit(fork(), "fork", "for the process outside");
     if (helper == 0) {
       close(ends[0]);
-      wait_for_word(ends[1]);
+      refuse_if(!is_told(ends[1]), "the process inside", "has ended");
       if (plan->is_user && !writes_own) {
         write_maps(plan, self, NULL);
       }
@@ -485,7 +482,11 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
   if (count >= 0) {
     or_exit(setgroups(count, groups), "setgroups", "");
   }
-  wait_for_word(ends[1]);
+  int fd = signalfd_or_exit(&all);
+  if (!is_told(ends[1])) {
+    siginfo_t ended = wait_for_child(&child, fd);
+    end_as(&ended);
+  }
   if (plan->is_user) {
     write_maps(plan, child.pid, &signals);
     if (plan->has_terminal) {
@@ -496,7 +497,6 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
   /* After -o nothing may fail that would keep -O from running, and when PROG is
    * let go, nothing that it waits for. */
 
-  int fd = signalfd_or_exit(&all);
   if (plan->before && !run_command(plan->before, child.pid, -1, &signals)) {
     siginfo_t failed = {.si_code = CLD_EXITED};
     failed.si_status = FAILED;

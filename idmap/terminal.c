@@ -27,7 +27,12 @@ struct flow {
 /* ---- The new terminal ---- */
 
 bool is_terminal(int fd) {
-  return isatty(fd) || (errno != ENOTTY && errno != EBADF && errno != EINVAL);
+  struct termios settings;
+
+  /* isatty(3) of musl has no errno but ENOTTY. */
+
+  return tcgetattr(fd, &settings) == 0 ||
+         (errno != ENOTTY && errno != EBADF && errno != EINVAL);
 }
 
 /* Not blocking, and not to become our controlling terminal. */
