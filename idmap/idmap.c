@@ -52,11 +52,13 @@ struct plan {
   char **environment;             /* PROG's, if it is not the caller's */
   bool has_terminal, has_session; /* of its own */
   struct terminal terminal;
+  bool waits; /* PROG is a child, and this process waits for it */
 
   /* What is outside. */
   struct map uids, gids;
   struct caller users, groups;
   const char *before, *after; /* the commands of -o and -O */
+  pid_t helper;               /* the process outside, if that does not wait */
   int proc;                   /* a checked /proc */
 };
 
@@ -255,6 +257,18 @@ static void send_word_or_exit(int link) {
           "send", "to the other process");
 }
 
+/* The process outside is dead. It has told why, unless it was killed; if it is
+ * the HELPER, that is told here. */
+static _Noreturn void exit_as_outside(pid_t helper) {
+  siginfo_t end = {.si_code = 0};
+
+  if (helper) {
+    waitid(P_PID, helper, &end, WEXITED);
+  }
+  refuse_if(end.si_code == CLD_KILLED, "the process outside", "was killed");
+  _exit(FAILED);
+}
+
 /* The process that will be PROG, in its new namespaces. LINK leads to the
  * process outside, or is -1 if there is none: then the maps are written. */
 static void go_inside(struct plan *plan, int link) {
@@ -268,7 +282,9 @@ static void go_inside(struct plan *plan, int link) {
   }
   if (link >= 0) {
     send_word_or_exit(link);
-    refuse_if(!is_told(link), "the process outside", "has ended");
+    if (!is_told(link)) {
+      exit_as_outside(plan->helper);
+    }
   }
 
   /* exec enters a time namespace that was unshared only since Linux 6.1. */
@@ -370,7 +386,7 @@ static void link_or_exit(int ends[2]) {
 static _Noreturn void replace(struct plan *plan, char **prog) {
   struct sigaction initial = {.sa_handler = SIG_DFL}, caller;
   static gid_t groups[65536];
-  pid_t self = getpid(), helper = 0;
+  pid_t self = getpid();
   int user = plan->is_user ? CLONE_NEWUSER : 0, ends[2] = {-1, -1};
   int flags = user | (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME));
 
@@ -384,10 +400,12 @@ static _Noreturn void replace(struct plan *plan, char **prog) {
   or_exit(sigaction(SIGCHLD, &initial, &caller), "sigaction", "SIGCHLD");
   if (needs_helper) {
     link_or_exit(ends);
-    helper = or_exit(fork(), "fork", "for the process outside");
-    if (helper == 0) {
+    plan->helper = or_exit(fork(), "fork", "for the process outside");
+    if (plan->helper == 0) {
       close(ends[0]);
-      refuse_if(!is_told(ends[1]), "the process inside", "has ended");
+      if (!is_told(ends[1])) {
+        _exit(FAILED); /* the process inside has told why */
+      }
       if (plan->is_user && !writes_own) {
         write_maps(plan, self, NULL);
       }
@@ -407,7 +425,7 @@ static _Noreturn void replace(struct plan *plan, char **prog) {
     write_maps(plan, self, NULL);
   }
   go_inside(plan, ends[0]);
-  if (helper && !succeeds_or_exit(helper)) {
+  if (plan->helper && !succeeds_or_exit(plan->helper)) {
     _exit(FAILED);
   }
   or_exit(sigaction(SIGCHLD, &caller, NULL), "sigaction", "SIGCHLD");
@@ -513,57 +531,16 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
 
 /* ---- The plan ---- */
 
-struct options {
-  char *uids, *gids, *list, *setgroups;
-  bool keeps_user, print;
-};
+/* The id that PROG has inside: 0 if that is mapped, otherwise the caller's. */
+static uint32_t choose_id_or_exit(const struct map *map,
+                                  const struct caller *caller) {
+  const char *name = caller->gids ? "group id " : "user id ";
+  uint32_t id = 0, outside;
 
-static void read_options_or_exit(int argc, char **argv, struct plan *plan,
-                                 struct options *options) {
-  static char *environment[4096];
-  int letter, count = 0;
-
-  while ((letter = option_or_exit(argc, argv, "+:e:g:H:hKn:O:o:ps:tu:Vv",
-                                  "e")) >= 0) {
-    switch (letter) {
-    case 'e':
-      usage_error_if(!strchr(optarg, '=') || *optarg == '=', optarg,
-                     "is not NAME=VALUE");
-      usage_error_if(count == 4095, "-e", "is given too often");
-      environment[count++] = optarg;
-      plan->environment = environment;
-      break;
-    case 'g':
-      options->gids = optarg;
-      break;
-    case 'H':
-      plan->hostname = optarg;
-      break;
-    case 'K':
-      options->keeps_user = true;
-      break;
-    case 'n':
-      options->list = optarg;
-      break;
-    case 'O':
-      plan->after = optarg;
-      break;
-    case 'o':
-      plan->before = optarg;
-      break;
-    case 'p':
-      options->print = true;
-      break;
-    case 's':
-      options->setgroups = optarg;
-      break;
-    case 't':
-      plan->has_terminal = true;
-      break;
-    case 'u':
-      options->uids = optarg;
-    }
-  }
+  refuse_if(!map_outside(map, 0, &outside) && !map_inside(map, caller->id, &id),
+            numbered(name, caller->id, "").text,
+            "is not in the map, and 0 inside is not either");
+  return id;
 }
 
 static _Noreturn void print_maps_or_exit(const struct plan *plan) {
@@ -577,24 +554,12 @@ static _Noreturn void print_maps_or_exit(const struct plan *plan) {
   _exit(0);
 }
 
-/* The id that PROG has inside: 0 if that is mapped, otherwise the caller's. */
-static uint32_t choose_id_or_exit(const struct map *map,
-                                  const struct caller *caller) {
-  uint32_t id = 0, outside;
-
-  refuse_if(
-      !map_outside(map, 0, &outside) && !map_inside(map, caller->id, &id),
-      numbered(caller->gids ? "group id " : "user id ", caller->id, "").text,
-      "is not in the map, and 0 inside is not either");
-  return id;
-}
-
-static void plan_ids_or_exit(struct plan *plan, const struct options *options) {
+static void plan_ids_or_exit(struct plan *plan, char **given) {
   identify_or_exit(plan->proc, false, &plan->users);
   identify_or_exit(plan->proc, true, &plan->groups);
-  make_map_or_exit(options->uids, &plan->users, &plan->uids);
-  make_map_or_exit(options->gids, &plan->groups, &plan->gids);
-  if (options->print) {
+  make_map_or_exit(given['u'], &plan->users, &plan->uids);
+  make_map_or_exit(given['g'], &plan->groups, &plan->gids);
+  if (given['p']) {
     print_maps_or_exit(plan);
   }
   plan->uid = choose_id_or_exit(&plan->uids, &plan->users);
@@ -604,50 +569,79 @@ static void plan_ids_or_exit(struct plan *plan, const struct options *options) {
             "-s allow", "needs delegated groups: see subgid(5)");
 }
 
-int main(int argc, char **argv) {
-  static struct plan plan;
-  struct options options = {0};
+/* Fills GIVEN with the argument of each option, or what is not NULL for one
+ * without; and PLAN with the variables of -e. */
+static void read_options_or_exit(int argc, char **argv, char **given,
+                                 struct plan *plan) {
+  static char *environment[4096], flag[] = "";
+  int letter, count = 0;
 
-  begin_or_exit(argc);
-  read_options_or_exit(argc, argv, &plan, &options);
-  const char *word = options.setgroups;
-  bool is_allowed = word && strcmp(word, "allow") == 0;
-  usage_error_if(word && !is_allowed && strcmp(word, "deny") != 0, word,
+  while ((letter = option_or_exit(argc, argv, "+:e:g:H:hKn:O:o:ps:tu:Vv",
+                                  "e")) >= 0) {
+    given[letter] = optarg ? optarg : flag;
+    if (letter == 'e') {
+      usage_error_if(!strchr(optarg, '=') || *optarg == '=', optarg,
+                     "is not NAME=VALUE");
+      usage_error_if(count == 4095, "-e", "is given too often");
+      environment[count++] = optarg;
+      plan->environment = environment;
+    }
+  }
+}
+
+/* Whether one of descriptors 0-2 is a terminal. */
+static bool has_terminal(void) {
+  return is_terminal(0) || is_terminal(1) || is_terminal(2);
+}
+
+/* What the options ask for that does not depend on ids. */
+static void plan_namespaces_or_exit(struct plan *plan, char **given) {
+  const char *groups = given['s'] ? given['s'] : "deny", *name = given['H'];
+  bool all = given['n'] && strcmp(given['n'], "all") == 0;
+  int flags = given['n'] ? read_namespaces_or_exit(given['n'], plan->proc) : 0;
+  bool is_pid = flags & CLONE_NEWPID;
+
+  plan->is_user = !given['K'];
+  plan->is_denied = plan->is_user && strcmp(groups, "deny") == 0;
+  plan->namespaces = flags & ~CLONE_NEWUSER;
+  plan->hostname = name;
+  plan->before = given['o'];
+  plan->after = given['O'];
+  plan->has_terminal = given['t'];
+  plan->waits = is_pid || plan->after || plan->has_terminal;
+
+  usage_error_if(strcmp(groups, "deny") && strcmp(groups, "allow"), groups,
                  "is neither allow nor deny");
-  plan.proc = open_proc();
-  bool all = options.list && strcmp(options.list, "all") == 0;
-  int flags =
-      options.list ? read_namespaces_or_exit(options.list, plan.proc) : 0;
-  plan.namespaces = flags & ~CLONE_NEWUSER;
-  plan.is_user = !options.keeps_user;
-  plan.is_denied = plan.is_user && !is_allowed;
-
-  usage_error_if(options.keeps_user &&
-                     (options.uids || options.gids || word || options.print ||
-                      !plan.namespaces || (flags & CLONE_NEWUSER && !all)),
-                 "-K", "needs -n without user, and no -g, -p, -s or -u");
-  usage_error_if(plan.hostname && (!(plan.namespaces & CLONE_NEWUTS) ||
-                                   strlen(plan.hostname) > 64),
-                 "-H", "needs a new uts namespace and at most 64 bytes");
-
-  bool waits =
-      plan.namespaces & CLONE_NEWPID || plan.after || plan.has_terminal;
-  refuse_if(plan.proc < 0 &&
-                (plan.is_user || waits || plan.namespaces & CLONE_NEWTIME),
+  usage_error_if(given['K'] && (given['u'] || given['g'] || given['s'] ||
+                                given['p'] || !plan->namespaces),
+                 "-K", "needs -n, and no -g, -p, -s or -u");
+  usage_error_if(given['K'] && flags & CLONE_NEWUSER && !all, "-K",
+                 "makes no user namespace");
+  usage_error_if(name && (!(flags & CLONE_NEWUTS) || strlen(name) > 64), "-H",
+                 "needs a new uts namespace and at most 64 bytes");
+  refuse_if(plan->proc < 0 &&
+                (plan->is_user || plan->waits || flags & CLONE_NEWTIME),
             "/proc", "is no whole procfs of our PID namespace");
 
-  /* Who hands over a terminal hands over the session that it controls. Other-
-   * wise kill(0), SIGCONT and /dev/tty must reach nothing of the caller's. */
+  /* A caller who hands over a terminal hands over the session that it controls.
+   * Otherwise kill(0), SIGCONT and /dev/tty must reach nothing outside. */
 
-  plan.has_session =
-      plan.has_terminal || (plan.namespaces & CLONE_NEWPID && !is_terminal(0) &&
-                            !is_terminal(1) && !is_terminal(2));
+  plan->has_session = plan->has_terminal || (is_pid && !has_terminal());
+}
+
+int main(int argc, char **argv) {
+  static struct plan plan;
+  char *given[128] = {NULL};
+
+  begin_or_exit(argc);
+  read_options_or_exit(argc, argv, given, &plan);
+  plan.proc = open_proc();
+  plan_namespaces_or_exit(&plan, given);
   if (plan.is_user) {
-    plan_ids_or_exit(&plan, &options);
+    plan_ids_or_exit(&plan, given);
   }
-  argv += optind;
-  if (waits) {
-    wait_outside(&plan, argv);
+  if (plan.waits) {
+    wait_outside(&plan, argv + optind);
   }
-  replace(&plan, argv);
+  replace(&plan, argv + optind);
 }
