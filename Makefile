@@ -37,7 +37,7 @@ START = -static-pie
 
 # Nothing is read-only after relocation: the start code of a static musl program
 # does not call mprotect(2), so RELRO would be a header without effect.
-LINK = -s -Wl,--gc-sections,-z,norelro,-z,noexecstack,-z,noseparate-code
+LINK = -s -Wl,--gc-sections,-z,norelro,-z,noexecstack,-z,noseparate-code,-z,common-page-size=16
 
 # Debian's musl-gcc is a script around gcc. It hides the kernel's headers, and
 # its -static-pie makes a dynamic program: so the start files are named here.

@@ -549,8 +549,7 @@ static _Noreturn void print_maps_or_exit(const struct plan *plan) {
   print_map(&plan->uids, true, text);
   strcat(text, "\n");
   print_map(&plan->gids, true, text + strlen(text));
-  fputs(text, stdout);
-  or_exit(fflush(stdout) || ferror(stdout) ? -1 : 0, "write", "stdout");
+  print_or_exit(text);
   _exit(0);
 }
 

@@ -136,46 +136,41 @@ static bool add_mapped(struct map *map, const struct caller *caller,
 
 /* ---- Delegated ids ---- */
 
-/* Opens a file of /etc; NULL if it does not exist. */
-static FILE *open_accounts_or_exit(const char *name) {
-  int fd = open(name, O_RDONLY | O_CLOEXEC);
+/* Opens a file of /etc; it is as empty as if it did not exist. */
+static struct reader open_accounts_or_exit(const char *name) {
+  struct reader file = {.fd = open(name, O_RDONLY | O_CLOEXEC)};
 
-  or_exit(errno == ENOENT ? 0 : fd, "open", name);
-  return fd < 0 ? NULL : fdopen(fd, "r");
+  or_exit(errno == ENOENT ? 0 : file.fd, "open", name);
+  return file;
 }
 
 /* Reads the next line of three fields and maybe more, *REST, with colons
  * between. Other lines are passed over, and those that do not fit. */
-static bool next_fields_or_exit(FILE *file, char line[1024], char *fields[3],
-                                char **rest) {
-  bool is_start = true, was_start;
+static bool next_fields_or_exit(struct reader *file, char line[1024],
+                                char *fields[3], char **rest) {
+  ssize_t length = file->fd;
 
-  while (fgets(line, 1024, file)) {
-    char *newline = line + strcspn(line, "\n");
-    was_start = is_start;
-    is_start = *newline || feof(file);
-    *newline = '\0';
+  while (length >= 0 && (length = read_line(file, line, 1024)) >= 0) {
     *rest = line;
     for (int i = 0; i < 3; i++) {
       fields[i] = strsep(rest, ":");
     }
-    if (was_start && is_start && fields[2]) {
+    if (length < 1024 && fields[2]) {
       return true;
     }
   }
-  or_exit(ferror(file) ? -1 : 0, "read", "a file of /etc");
-  close(fileno(file));
+  or_exit(file->fd >= 0 && errno ? -1 : 0, "read", "a file of /etc");
   return false;
 }
 
 /* The name of the user UID in /etc/passwd goes to NAME, "" if there is none. */
 static void find_user_or_exit(uid_t uid, char name[256]) {
-  FILE *file = open_accounts_or_exit("/etc/passwd");
+  struct reader file = open_accounts_or_exit("/etc/passwd");
   char line[1024], *fields[3], *rest;
   uint64_t id;
 
   name[0] = '\0';
-  while (file && next_fields_or_exit(file, line, fields, &rest)) {
+  while (next_fields_or_exit(&file, line, fields, &rest)) {
     if (!*name && read_number(fields[2], end_of_ids, &id) && id == uid &&
         strlen(fields[0]) < 256) {
       strcpy(name, fields[0]);
@@ -185,14 +180,14 @@ static void find_user_or_exit(uid_t uid, char name[256]) {
 
 /* Adds what is delegated to the user. Returns whether that is anything. */
 static bool add_delegated(struct map *map, const struct caller *caller) {
-  FILE *file =
+  struct reader file =
       open_accounts_or_exit(caller->gids ? "/etc/subgid" : "/etc/subuid");
   char name[256], line[1024], *fields[3], *rest;
   uint64_t first, count, owner;
   bool any = false;
 
   find_user_or_exit(caller->uid, name);
-  while (file && next_fields_or_exit(file, line, fields, &rest)) {
+  while (next_fields_or_exit(&file, line, fields, &rest)) {
     bool is_ours = read_number(fields[0], end_of_ids, &owner)
                        ? owner == caller->uid
                        : *name && strcmp(fields[0], name) == 0;
@@ -336,13 +331,13 @@ void print_map(const struct map *map, bool aligned, char text[MAP_SIZE]) {
 }
 
 void read_map_or_exit(int proc, const char *name, struct map *map) {
-  FILE *file = open_proc_file(proc, name);
+  struct reader file = open_proc_file(proc, name);
   char line[LINE_SIZE], *next;
   uint64_t numbers[3];
 
-  or_exit(file ? 0 : -1, "open", name);
+  or_exit(file.fd, "open", name);
   map->length = 0;
-  while (next_line_or_exit(file, line)) {
+  while (next_line_or_exit(&file, line)) {
     next = line;
     for (int i = 0; i < 3 && next; i++) {
       next += strspn(next, " ");

@@ -2,7 +2,6 @@
 
 #include "wait.h"
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 
 /* ---- Signals of this process ---- */
@@ -64,6 +63,16 @@ bool is_key(const struct signalfd_siginfo *info) {
          (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT);
 }
 
+/* The bits of a set in /proc/PID/status: strtoull(3) is larger. */
+static uint64_t read_hex(const char *digit) {
+  uint64_t bits = 0;
+
+  for (; *digit; digit++) {
+    bits = bits << 4 | (*digit > '9' ? *digit - 'a' + 10 : *digit - '0');
+  }
+  return bits;
+}
+
 /* Whether the set NAME, such as "SigCgt:", of CHILD's status has SIGNAL; also
  * if that cannot be read. */
 static bool has_signal(const struct child *child, const char *name,
@@ -72,7 +81,7 @@ static bool has_signal(const struct child *child, const char *name,
   const char *set = proc_line(
       child->proc, numbered("", child->pid, "/status").text, name, line);
 
-  return !set || strtoull(set, NULL, 16) >> (signal - 1) & 1;
+  return !set || read_hex(set) >> (signal - 1) & 1;
 }
 
 /* Whether CHILD waits in sigtimedwait(2), as tini does. A signal that it waits

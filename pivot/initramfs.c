@@ -29,14 +29,14 @@ int open_initramfs_or_exit(int proc, uint64_t root) {
 }
 
 void refuse_to_free(int proc, uint64_t root) {
-  FILE *table = mounts_or_exit(proc, "self/mountinfo");
+  struct reader table = mounts_or_exit(proc, "self/mountinfo");
   struct mount mount;
 
   refuse_if(getpid() != 1, "-f", "only PID 1 may delete the initramfs");
 
   /* Another rootfs mount is a bind of its files, perhaps in the new root. */
 
-  while (next_mount_or_exit(table, &mount)) {
+  while (next_mount_or_exit(&table, &mount)) {
     refuse_if(mount.id != root && strcmp(mount.type, "rootfs") == 0,
               mount.point, "is in the initramfs, so -f would delete it");
   }
@@ -62,9 +62,9 @@ static void detach_others(int proc, uint64_t root, uint64_t kept) {
   struct mount mount;
 
   while (*last) {
-    FILE *table = mounts_or_exit(proc, "self/mountinfo");
+    struct reader table = mounts_or_exit(proc, "self/mountinfo");
     *last = '\0';
-    while (next_mount_or_exit(table, &mount)) {
+    while (next_mount_or_exit(&table, &mount)) {
       if (mount.parent == root && mount.id != root && mount.id != kept) {
         strncpy(last, mount.point, sizeof(last) - 1);
       }

@@ -102,10 +102,10 @@ static void refuse_covered(int proc, const char *new_root) {
 
   or_exit(getcwd(path, sizeof(path)) ? 0 : -1, "getcwd", new_root);
   while (id != next) {
-    FILE *table = mounts_or_exit(proc, "self/mountinfo");
+    struct reader table = mounts_or_exit(proc, "self/mountinfo");
     size_t least = sizeof(path);
     id = next;
-    while (next_mount_or_exit(table, &mount)) {
+    while (next_mount_or_exit(&table, &mount)) {
       size_t length = strlen(mount.point);
       bool is_above = strncmp(path, mount.point, length) == 0 &&
                       (length == 1 || strchr("/", path[length]));
@@ -223,10 +223,10 @@ static void replace_root(const char *new_root, int proc, int initramfs,
  * mount OLD, or be mounted on that. */
 static void verify(int proc, uint64_t old) {
   uint64_t root = look_up_or_exit(AT_FDCWD, "/").stx_mnt_id;
-  FILE *table = mounts_or_exit(proc, "self/mountinfo");
+  struct reader table = mounts_or_exit(proc, "self/mountinfo");
   struct mount mount;
 
-  while (next_mount_or_exit(table, &mount)) {
+  while (next_mount_or_exit(&table, &mount)) {
     refuse_if(mount.id == old || (mount.parent == old && mount.id != root),
               mount.point, "a mount of the old root is still mounted");
   }

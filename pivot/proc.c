@@ -39,64 +39,77 @@ int open_proc(void) {
   return proc;
 }
 
-FILE *open_proc_file(int proc, const char *name) {
-  int fd = openat(proc, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+struct reader open_proc_file(int proc, const char *name) {
+  struct reader file = {
+      .fd = openat(proc, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
 
-  if (fd >= 0 && look_up_or_exit(fd, "").stx_mnt_id !=
-                     look_up_or_exit(proc, "").stx_mnt_id) {
-    close(fd);
+  if (file.fd >= 0 && look_up_or_exit(file.fd, "").stx_mnt_id !=
+                          look_up_or_exit(proc, "").stx_mnt_id) {
+    close(file.fd);
+    file.fd = -1;
     errno = EXDEV;
-    return NULL;
   }
-  return fd < 0 ? NULL : fdopen(fd, "r");
+  return file;
 }
 
-bool next_line_or_exit(FILE *file, char line[LINE_SIZE]) {
-  if (!fgets(line, LINE_SIZE, file)) {
-    or_exit(ferror(file) ? -1 : 0, "read", "/proc");
-    close(fileno(file));
-    return false;
+ssize_t read_line(struct reader *file, char *line, size_t size) {
+  ssize_t length = 0;
+
+  for (char byte = '\0'; byte != '\n'; length++) {
+    if (file->next == file->end) {
+      file->next = 0;
+      file->end = read(file->fd, file->bytes, sizeof(file->bytes));
+      errno = file->end == 0 ? 0 : errno;
+    }
+    if (file->end <= 0 && (file->end < 0 || length == 0)) {
+      close(file->fd);
+      return -1;
+    }
+    byte = file->end == 0 ? '\n' : file->bytes[file->next++];
+    if ((size_t)length < size) {
+      line[length] = byte == '\n' ? '\0' : byte;
+    }
   }
-  char *newline = strchr(line, '\n');
-  refuse_if(!newline, "/proc", "has a line that is too long");
-  *newline = '\0';
-  return true;
+  line[size - 1] = '\0';
+  return length - 1;
+}
+
+bool next_line_or_exit(struct reader *file, char line[LINE_SIZE]) {
+  ssize_t length = read_line(file, line, LINE_SIZE);
+
+  or_exit(length < 0 && errno ? -1 : 0, "read", "/proc");
+  refuse_if(length >= LINE_SIZE, "/proc", "has a line that is too long");
+  return length >= 0;
 }
 
 char *proc_line(int proc, const char *name, const char *start,
                 char line[LINE_SIZE]) {
-  FILE *file = open_proc_file(proc, name);
+  struct reader file = open_proc_file(proc, name);
   size_t length = strlen(start);
-  bool is_start = true;
-  char *found = NULL;
+  ssize_t n = file.fd;
 
-  while (file && !found && fgets(line, LINE_SIZE, file)) {
-    char *newline = strchr(line, '\n');
-    if (is_start && newline && strncmp(line, start, length) == 0) {
-      *newline = '\0';
-      found = line + length + strspn(line + length, " \t");
+  while (n >= 0 && (n = read_line(&file, line, LINE_SIZE)) >= 0) {
+    if (n < LINE_SIZE && strncmp(line, start, length) == 0) {
+      close(file.fd);
+      return line + length + strspn(line + length, " \t");
     }
-    is_start = newline;
   }
-  if (file) {
-    errno = ferror(file) ? errno : ENODATA;
-    close(fileno(file));
-  }
-  return found;
+  errno = errno ? errno : ENODATA;
+  return NULL;
 }
 
 /* ---- The mount table ---- */
 
-FILE *mounts_or_exit(int proc, const char *name) {
-  FILE *table = open_proc_file(proc, name);
+struct reader mounts_or_exit(int proc, const char *name) {
+  struct reader table = open_proc_file(proc, name);
 
-  or_exit(table ? 0 : -1, "open", name);
+  or_exit(table.fd, "open", name);
   return table;
 }
 
 /* ID PARENT DEVICE ROOT POINT OPTIONS [shared:N]... - TYPE SOURCE OPTIONS, as
  * proc(5) has it. Spaces in a path are \040. */
-bool next_mount_or_exit(FILE *table, struct mount *mount) {
+bool next_mount_or_exit(struct reader *table, struct mount *mount) {
   char *rest = mount->line, *fields[6], *field;
 
   if (!next_line_or_exit(table, mount->line)) {
@@ -120,11 +133,11 @@ bool next_mount_or_exit(FILE *table, struct mount *mount) {
 
 bool find_mount_or_exit(int proc, const char *name, uint64_t id,
                         struct mount *mount) {
-  FILE *table = mounts_or_exit(proc, name);
+  struct reader table = mounts_or_exit(proc, name);
 
-  while (next_mount_or_exit(table, mount)) {
+  while (next_mount_or_exit(&table, mount)) {
     if (mount->id == id) {
-      close(fileno(table));
+      close(table.fd);
       return true;
     }
   }

@@ -65,6 +65,12 @@ void warn_errno(const char *call, const char *object) {
                               NULL});
 }
 
+void print_or_exit(const char *text) {
+  ssize_t length = strlen(text), n = write(1, text, length);
+
+  or_exit(n == length ? 0 : -1, "write", "standard output");
+}
+
 int or_exit(int result, const char *call, const char *object) {
   if (result < 0) {
     fail(call, object);
@@ -132,9 +138,8 @@ int option_or_exit(int argc, char **argv, const char *known,
   usage_error_if(letter == '?', word[1] == '-' ? word : option,
                  "is not an option");
   if (letter == 'h' || letter == 'V') {
-    fputs(letter == 'h' ? usage : tool, stdout);
-    fputs(letter == 'h' ? "" : " 2.0\n", stdout);
-    or_exit(fflush(stdout) || ferror(stdout) ? -1 : 0, "write", "stdout");
+    print_or_exit(letter == 'h' ? usage : tool);
+    print_or_exit(letter == 'h' ? "" : " 2.0\n");
     _exit(0);
   }
   if (letter == 'v') {

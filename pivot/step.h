@@ -61,6 +61,9 @@ void warn_errno(const char *call, const char *object);
    _exit(errno == ENOENT ? NOT_FOUND : CANNOT_EXECUTE))
 int or_exit(int result, const char *call, const char *object);
 
+/* Writes TEXT to standard output. */
+void print_or_exit(const char *text);
+
 /* Stands behind "TOOL: " in each message: "TABLE:3: " for one. */
 extern const char *message_prefix;
 
