@@ -19,7 +19,7 @@ load vm
 END
     [ "$status" -eq 0 ]
     [[ $output != *'no switch'* ]] || continue
-    [[ $output == *'hint: /proc/sys/kernel/unprivileged_userns_clone is 0'* ]]
+    [[ $output == *'idmap: unshare: Operation not permitted'* ]]
     [ "${output##*$'\n'}" = 0 ]
   done
 }
