@@ -15,7 +15,8 @@ seal/seal: seal/seal.c pivot/step.c pivot/proc.c
 idmap/idmap: idmap/idmap.c idmap/map.c idmap/namespaces.c idmap/wait.c \
   idmap/terminal.c pivot/step.c pivot/proc.c
 nsjoin/nsjoin: nsjoin/nsjoin.c
-safemount/safemount: safemount/safemount.c
+safemount/safemount: $(addprefix safemount/,safemount.c walk.c table.c userns.c) \
+  pivot/step.c pivot/proc.c
 
 SCRIPTS = scripts/contain scripts/inject scripts/isolate scripts/pseudo
 MANUALS = $(wildcard */*.1)

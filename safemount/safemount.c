@@ -1,834 +1,395 @@
 /* safemount: mount below a directory, and never outside of it.
  *
- * mount(2) takes a path and follows every link on it. Below the root of a
- * container the container makes the links, and a mount on its /proc lands on
- * whatever the host has where that link points (CVE-2015-1335).
+ * mount(8) follows every symbolic link on the way to its target. Below the root
+ * of a container, the container makes the links: a mount on its /proc lands on
+ * whatever directory of the host such a link names (CVE-2015-1335).
  *
- * So each target is walked to once, without links, and the mount, made and with
- * all its flags set before anybody can see it, is attached to the descriptor
- * that this gave. No path is looked up twice, and /proc, which may be
- * anybody's, is not asked.
+ * So safemount walks to each target once, without following a link, and
+ * attaches the mount to the descriptor that it arrived at. It refuses a link
+ * and "..", and a target that was moved while it was mounted on. What is
+ * mounted has all its flags before anyone can reach it. Each function here
+ * exits if its step fails.
  */
 
-#include "hints.h"
-#include "options.h"
+#include "../pivot/proc.h"
 #include "table.h"
-#include "userns.h"
-#include "walk.h"
+#include <sys/resource.h>
 
-ABOUT("safemount", "[-Lv] [-o OPTIONS] [-r ROOT] [-t TYPE] SOURCE TARGET "
-                   "[PROG [ARG]...]\n"
-                   "       safemount [-Lv] [-r ROOT] -f TABLE "
-                   "[PROG [ARG]...]\n"
-                   "       safemount [-Lv] [-r ROOT] -U TARGET "
-                   "[PROG [ARG]...]\n");
+const char tool[] = "safemount";
+const char usage[] =
+    "usage: safemount [-Lv] [-r ROOT] {[-o OPTIONS] [-t TYPE] SOURCE TARGET | "
+    "-f TABLE... | -U TARGET} [PROG [ARG]...]\n\n"
+    "  -f TABLE    mount what the lines of TABLE say, as in fstab(5)\n"
+    "  -L          follow symbolic links, but inside ROOT\n"
+    "  -o OPTIONS  such as bind,ro,create=dir\n"
+    "  -r ROOT     the directory that everything is below (/)\n"
+    "  -t TYPE     of the file system, or dir or symlink\n"
+    "  -U TARGET   unmount it\n" COMMON_OPTIONS;
 
-#define MOST_BYTES (1 << 20)
-#define MOST_ENTRIES 8192
+/* ---- What is mounted ---- */
 
-struct entry {
-  unsigned long line; /* in TABLE, or 0 */
-  struct fields fields;
-  struct options options;
-  int tree;      /* its source, once opened, or -1 */
-  bool as_given; /* a copy of the descriptor that SOURCE names */
-  bool skipped;
-};
-
-static struct entry entries[MOST_ENTRIES];
-static size_t entry_count;
-
-static struct place root_place;
-static int root;  /* ROOT, or what covers it */
-static int links; /* LINKS, or 0 */
-
-/* --- What is wrong ------------------------------------------------------- */
-
-/* What is not named here, such as mkdir, is older than any kernel we run on. */
-static void explain_missing(const char *call) {
-  if (errno == ENOSYS && (strchr(call, '_') || strncmp(call, "fs", 2) == 0)) {
-    warnx("hint: %s needs Linux %s", call,
-          strcmp(call, "mount_setattr") == 0 ? "5.12" : "5.2");
-  }
-}
-
-static void complain(const char *call, const char *object) {
-  int error = errno;
-  const char *why;
-
-  warn("%s%s %s", position, call, object);
-  explain_missing(call);
-  if (error == EPERM && (why = why_not_permitted(open_proc()))) {
-    warnx("hint: %s", why);
-  }
-  errno = error;
-}
-
-_Noreturn static void fail(const char *call, const char *object) {
-  complain(call, object);
-  _exit(FAILED);
-}
-
-_Noreturn static void reject(const char *object, const char *why) {
-  errx(*position ? FAILED : USAGE, "%s%s: %s", position, object, why);
-}
-
-/* Whatever a path with ".." in it means, it is not simply below ROOT. */
-static void check_path(const char *path) {
-  if (!*path) {
-    errx(FAILED, "%san empty path", position);
-  }
-  if (has_dot_dot(path)) {
-    errx(FAILED, "%s%s: \"..\" is refused", position, path);
-  }
-}
-
-/* Closes FD, with others in one call once there are many. */
-static void close_later(int fd) {
-  static int fds[32], count; /* in order */
-  int i = count++;
-
-  for (; i > 0 && fds[i - 1] > fd; i--) {
-    fds[i] = fds[i - 1];
-  }
-  fds[i] = fd;
-  if (count < 32) {
-    return;
-  }
-  while (count > 0) {
-    int last = fds[--count], first = last;
-    while (count > 0 && fds[count - 1] == first - 1) {
-      first = fds[--count];
-    }
-    CALL(close_range, first, last, 0);
-  }
-}
-
-/* --- Reading what is to be done ------------------------------------------ */
-
-static bool is_made_by_us(const struct entry *entry) {
-  return strcmp(entry->fields.type, "dir") == 0 ||
-         strcmp(entry->fields.type, "symlink") == 0;
-}
-
-/* Whether WORD is "fd:N". As inherited(), but an error has the line's number.
- */
-static bool names_descriptor(const char *word) {
-  unsigned long fd;
-
-  if (strncmp(word, "fd:", 3) != 0) {
-    return false;
-  }
-  if (!number(word + 3, INT_MAX, &fd)) {
-    reject(word, "not a descriptor's number");
-  }
-  if (!is_inherited(fd)) {
-    fail("fcntl", word);
-  }
-  return true;
-}
-
-static bool has_type(const struct entry *entry) {
-  return *entry->fields.type && strcmp(entry->fields.type, "none") != 0;
-}
-
-/* Adds what FIELDS say to the entries, or exits if that makes no sense. */
-static void add_entry(unsigned long line_number, const struct fields *fields) {
-  struct entry *entry = &entries[entry_count++];
-  const struct options *options = &entry->options;
-  const char *target = fields->target, *wrong;
-  struct map map;
-
-  set_position(line_number);
-  if (entry_count > MOST_ENTRIES) {
-    reject("TABLE", "more than 8192 mounts");
-  }
-  *entry = (struct entry){.line = line_number, .fields = *fields, .tree = -1};
-  wrong = parse_options(fields->options, &entry->options);
-  if (wrong) {
-    reject("OPTIONS", wrong);
-  }
-  const char *other = next_other(options, options->words);
-  check_path(target);
-  if (options->idmap && !strchr(options->idmap, '/') &&
-      !names_descriptor(options->idmap) &&
-      (wrong = parse_ranges(options->idmap, &map))) {
-    reject("idmap=", wrong);
-  }
-  if (is_made_by_us(entry)) {
-    if (options->what & ~OPTIONAL || options->flags.attr_set ||
-        options->idmap || other) {
-      reject(target, "a dir or symlink has no options but optional");
-    }
-  } else if (!(options->what & (BIND | MOVE | REMOUNT))) {
-    if (!has_type(entry) &&
-        (!(options->what & PROPAGATION) || other || options->idmap ||
-         options->flags.attr_set || options->flags.attr_clr)) {
-      reject(target, "neither a file system's TYPE nor bind, move, remount or "
-                     "a propagation");
-    }
-  } else if (!(options->what & REMOUNT)) {
-    if (other) {
-      reject(other, "not a word for a bind or move");
-    }
-    if (*fields->source != '/' && !names_descriptor(fields->source)) {
-      check_path(fields->source);
-    }
-  } else if (options->what & BIND && other) {
-    reject(other, "not a word for a bind");
-  }
-}
-
-/* Reads all of the file TABLE, or fd:N, before anything is done. */
-static void read_table(const char *table) {
-  static char text[MOST_BYTES + 1];
-  unsigned long line_number = 0;
-  struct fields fields;
-  size_t length = 0;
-  long n;
-  int fd = inherited(table);
-
-  if (fd < 0) {
-    fd = CALL(openat, AT_FDCWD, table, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-      err(FAILED, "open %s", table);
-    }
-  }
-  while ((n = CALL(read, fd, &text[length], MOST_BYTES - length)) > 0) {
-    length += n;
-  }
-  if (n < 0) {
-    err(FAILED, "read %s", table);
-  }
-  if (length == MOST_BYTES) {
-    errx(FAILED, "%s: longer than 1 MiB", table);
-  }
-  for (char *line = text, *end = text + length; line < end;) {
-    char *newline = memchr(line, '\n', end - line);
-    newline = newline ? newline : end;
-    *newline = '\0';
-    set_position(++line_number);
-    const char *wrong = parse_line(line, newline - line, &fields);
-    if (wrong) {
-      reject(table, wrong);
-    }
-    if (*fields.source) {
-      add_entry(line_number, &fields);
-    }
-    line = newline + 1;
-  }
-}
-
-/* --- What is to be mounted ----------------------------------------------- */
-
-/* What PATH below FD, or FD itself, names: for a bind a copy of the mount. */
-static int get_tree(int fd, const char *path, int what) {
-  if (what & RECURSIVE) {
-    return CALL(open_tree, fd, path,
-                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
-                    AT_RECURSIVE);
-  }
-  if (what & BIND) {
-    return CALL(open_tree, fd, path,
-                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-  }
-  return CALL(open_tree, fd, path, OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-}
-
-/* Whether FD is the root of a mount that is attached nowhere. One outside of a
- * chroot is in no table that we see either, but has a directory above it. */
+/* Whether FD is the root of a mount that is attached nowhere. The mount table
+ * has the attached ones. One outside of our chroot it does not show; but then
+ * there is a directory above FD. Before Linux 6.15 such a mount cannot be
+ * copied: it is attached itself. */
 static bool is_detached(int fd) {
-  struct place here = look(fd, ""), up = look(fd, "..");
+  struct statx here = look_up_or_exit(fd, "");
   struct mount mount;
 
-  return find_mount_of(root, &mount) && !find_mount_of(fd, &mount) &&
-         here.is_mount_point && (!here.is_directory || same(&here, &up));
+  return is_same_place(here, look_up_or_exit(fd, "..")) &&
+         !find_mount_or_exit(open_proc(), "self/mountinfo", here.stx_mnt_id,
+                             &mount);
 }
 
-/* Opens the source of a bind, as a copy that is attached nowhere, or that of a
- * move, as what it is. False if there is none and that is no error. */
-static bool open_source(struct entry *entry) {
-  const char *source = entry->fields.source, *path = "";
-  int what = entry->options.what, fd = inherited(source);
-  bool given = fd >= 0, here = is_root(source) && *source != '/';
-  bool walked = !given && !here && *source != '/';
+/* Copies the mount that PATH below FROM is on, from there on. The copy is
+ * attached nowhere yet. */
+static int copy_mount(const struct line *line, int from, const char *path) {
+  return line->flags.is_recursive
+             ? SHOW(open_tree, from, path,
+                    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+                        AT_RECURSIVE)
+             : SHOW(open_tree, from, path,
+                    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+}
+
+/* The source of the bind LINE; -1 if it does not exist and that is no error. */
+static int open_source(const struct root *root, const struct line *line) {
+  const struct missing missing = {.is_optional = line->missing.is_optional};
+  const char *source = line->source;
+  int given = inherited_fd_or_exit(source), tree = -1;
+  struct place place;
 
   if (*source == '/') {
-    fd = AT_FDCWD;
-    path = source;
-  } else if (!given) {
-    fd = here ? root : open_below(root, source, links);
+    tree = copy_mount(line, AT_FDCWD, source);
+  } else if (given >= 0) {
+    tree = is_detached(given) ? fcntl(given, F_DUPFD_CLOEXEC, 3)
+                              : copy_mount(line, given, "");
+  } else if (open_below_or_exit(root, source, &missing, &place)) {
+    tree = copy_mount(line, place.fd, "");
+    close_place(root, &place);
   }
-  entry->tree = walked && fd < 0 ? -1 : get_tree(fd, path, what);
-  int error = errno;
-
-  /* Before Linux 6.15 a detached mount cannot be copied, but attached itself.
-   * What no mount table shows is one, or else another namespace's. */
-
-  if (entry->tree < 0 && error == EINVAL && given && is_detached(fd)) {
-    entry->tree = CALL(fcntl, fd, F_DUPFD_CLOEXEC, 3);
-    entry->as_given = true;
-  }
-  if (entry->tree < 0 && !(error == ENOENT && what & OPTIONAL)) {
-    errno = error;
-    complain("open_tree", source);
-    if (error == EINVAL) {
-      explain_source(fd, given, get_tree(fd, path, RECURSIVE) >= 0);
-    }
-    _exit(FAILED);
-  }
-  if (walked && fd >= 0) {
-    close_later(fd);
-  }
-  entry->skipped = entry->tree < 0;
-  return !entry->skipped;
+  bool is_skipped = tree < 0 && errno == ENOENT && missing.is_optional;
+  return is_skipped ? -1 : or_exit_here(tree, "open_tree", source);
 }
 
-/* Opens what the administrator named, before anything is mounted: in a /dev
- * that is covered a device is no longer found. */
-static void open_sources(void) {
-  for (size_t i = 0; i < entry_count; i++) {
-    struct entry *entry = &entries[i];
-    int what = entry->options.what;
-    const char *source = entry->fields.source;
-    set_position(entry->line);
-    if (what & (BIND | MOVE) && !(what & REMOUNT) &&
-        (*source == '/' || inherited(source) >= 0)) {
-      open_source(entry);
-    }
-  }
-}
-
-/* What the file system says about its refusal; errno alone is EINVAL. */
-_Noreturn static void fail_context(int context, const char *type,
-                                   const char *object) {
+/* Exits if RESULT is negative, after what the file system of CONTEXT says about
+ * its refusal: errno is EINVAL for nearly everything. */
+static int context_or_exit(int result, int context, const char *call,
+                           const char *object) {
   char text[512];
   int error = errno;
-  long n;
+  ssize_t length;
 
-  warn("%sfsconfig %s %s", position, type, object);
-  explain_missing("fsconfig");
-  while ((n = CALL(read, context, &text, sizeof(text) - 1)) > 0) {
-    text[n] = '\0';
-    *strchrnul(text, '\n') = '\0';
-    warnx("%s%s", position, n > 2 && text[1] == ' ' ? text + 2 : text);
+  while (result < 0 && (length = read(context, text, sizeof(text))) > 0) {
+    text[length - 1] = '\0'; /* for its newline; "e " is for an error */
+    warn(call, text + (text[1] == ' ' ? 2 : 0));
   }
-  const char *value = strchr(object, '=');
-  if (error == EINVAL && strlen(value ? value + 1 : object) > 255) {
-    warnx("hint: fsconfig takes at most 255 bytes");
-  }
-  _exit(FAILED);
+  errno = error;
+  return or_exit_here(result, call, object);
 }
 
-/* Tells the file system CONTEXT one word, KEY or KEY=VALUE. */
-static void set_word(int context, const char *type, char *word) {
-  char *value = strchr(word, '=');
+/* Tells the file system of CONTEXT a word of its own; VALUE may be NULL. */
+static void set_word(int context, const char *key, const char *value) {
+  int failed = value
+                   ? SHOW(fsconfig, context, FSCONFIG_SET_STRING, key, value, 0)
+                   : SHOW(fsconfig, context, FSCONFIG_SET_FLAG, key, NULL, 0);
 
-  if (value) {
-    *value++ = '\0';
-  }
-  if ((value ? CALL(fsconfig, context, FSCONFIG_SET_STRING, word, value, 0)
-             : CALL(fsconfig, context, FSCONFIG_SET_FLAG, word, NULL, 0)) < 0) {
-    if (value) {
-      value[-1] = '=';
-    }
-    fail_context(context, type, word);
-  }
+  context_or_exit(failed, context, "fsconfig", key);
 }
 
-/* Tells the file system CONTEXT all its words, and creates or changes it. */
-static bool configure(int context, const struct entry *entry, bool create) {
-  const struct options *options = &entry->options;
-  const char *source = create ? entry->fields.source : entry->fields.target;
-  const char *type = create ? entry->fields.type : "remount";
-  char *word = options->words, ro[] = "ro", rw[] = "rw";
+/* Makes a new file system; -1 if its source does not exist and that is no
+ * error. */
+static int make_file_system(const struct line *line) {
+  uint64_t flags = line->flags.attr.attr_set & ~(uint64_t)MOUNT_ATTR_IDMAP;
+  int context = CALL_OR_EXIT(line->type, fsopen, line->type, FSOPEN_CLOEXEC);
 
-  if (create &&
-      CALL(fsconfig, context, FSCONFIG_SET_STRING, "source", source, 0) < 0) {
-    fail_context(context, type, source);
-  }
+  set_word(context, "source", line->source);
 
-  /* A device that is read-only, or must stay as it is, is not to be opened for
-   * writing. What has no device may be one file system in many places. */
+  /* A device that is read-only must not be opened for writing. What has no
+   * device may be one file system that is mounted in many places. */
 
-  if (!create || strchr(source, '/')) {
-    if (options->flags.attr_set & MOUNT_ATTR_RDONLY) {
-      set_word(context, type, ro);
-    } else if (options->flags.attr_clr & MOUNT_ATTR_RDONLY) {
-      set_word(context, type, rw);
-    }
+  if (flags & MOUNT_ATTR_RDONLY && strchr(line->source, '/')) {
+    set_word(context, "ro", NULL);
   }
-  while ((word = next_other(options, word))) {
-    char *next = word + strlen(word) + 1;
-    set_word(context, type, word);
-    word = next;
+  for (char *word = line->words, *next; word < line->end; word = next) {
+    next = word + strlen(word) + 1;
+    const char *key = strsep(&word, "=");
+    set_word(context, key, word);
   }
-  if ((create ? CALL(fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0)
-              : CALL(fsconfig, context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL,
-                     0)) < 0) {
-    if (create && errno == ENOENT && options->what & OPTIONAL) {
-      return false;
-    }
-    fail_context(context, type, source);
+  int failed = SHOW(fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+  if (failed && errno == ENOENT && line->missing.is_optional) {
+    return -1;
   }
-  return true;
+  context_or_exit(failed, context, "fsconfig", line->source);
+  show_call("fsmount", "context, FSMOUNT_CLOEXEC, flags",
+            (const char *[]){NULL, NULL, line->flags.words});
+  int tree = context_or_exit(fsmount(context, FSMOUNT_CLOEXEC, flags), context,
+                             "fsmount", line->type);
+  close(context);
+  return tree;
 }
 
-/* Makes a new file system, attached nowhere yet. False as open_source(). */
-static bool make_file_system(struct entry *entry) {
-  const char *type = entry->fields.type;
-  int context = CALL(fsopen, type, FSOPEN_CLOEXEC);
+/* Changes MOUNT. What CHANGE does not name stays as it is, unlike with
+ * MS_REMOUNT of mount(2): a copy is not writable where its original is not. */
+static void set_attributes(const struct line *line, int mount,
+                           struct change change) {
+  struct mount_attr *attr = &change.attr;
+  int flags = AT_EMPTY_PATH | (change.is_recursive ? AT_RECURSIVE : 0);
 
-  if (context < 0) {
-    int error = errno;
-    complain("fsopen", type);
-    explain_type(error, type);
-    _exit(FAILED);
-  }
-  if (!configure(context, entry, true)) {
-    close_later(context);
-    return false;
-  }
-  entry->tree =
-      CALL(fsmount, context, FSMOUNT_CLOEXEC, entry->options.flags.attr_set);
-  if (entry->tree < 0) {
-    int error = errno;
-    complain("fsmount", type);
-    explain_type(error, type);
-    _exit(FAILED);
-  }
-  close_later(context);
-  return true;
-}
-
-/* --- Its flags ----------------------------------------------------------- */
-
-static int open_userns(const char *idmap) {
-  int fd = inherited(idmap);
-  struct map map;
-
-  if (fd >= 0) {
-    return fd;
-  }
-  if (!strchr(idmap, '/')) {
-    parse_ranges(idmap, &map);
-    return make_userns(&map);
-  }
-  fd = CALL(openat, AT_FDCWD, idmap, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) {
-    fail("open", idmap);
-  }
-  return fd;
-}
-
-/* The type of the file system that ENTRY mounts. */
-static const char *type_of(const struct entry *entry) {
-  static struct mount mount;
-  const char *source = entry->fields.source;
-  int fd = inherited(source);
-
-  if (!(entry->options.what & (BIND | MOVE))) {
-    return entry->fields.type;
-  }
-  if (fd < 0) {
-    fd = *source == '/' ? CALL(openat, AT_FDCWD, source, O_PATH | O_CLOEXEC)
-                        : open_below(root, source, links);
-  }
-  return find_mount_of(fd, &mount) ? mount.type : "its file system";
-}
-
-static void explain_given(const struct entry *entry, int error) {
-  if (entry->as_given && error == EINVAL) {
-    warnx("hint: %s was opened in another mount namespace",
-          entry->fields.source);
+  if (attr->attr_set || attr->attr_clr || attr->propagation) {
+    show_call("mount_setattr",
+              flags & AT_RECURSIVE
+                  ? "mount, , AT_EMPTY_PATH | AT_RECURSIVE, words"
+                  : "mount, , AT_EMPTY_PATH, words",
+              (const char *[]){NULL, "", NULL, change.words});
+    or_exit_here(mount_setattr(mount, "", flags, attr, MOUNT_ATTR_SIZE_VER0),
+                 "mount_setattr", line->target);
   }
 }
 
-static bool set_attributes(int tree, struct mount_attr flags, bool below) {
-  return (below ? CALL(mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
-                       &flags, MOUNT_ATTR_SIZE_VER0)
-                : CALL(mount_setattr, tree, "", AT_EMPTY_PATH, &flags,
-                       MOUNT_ATTR_SIZE_VER0)) == 0;
+/* ---- Where it is attached ---- */
+
+/* Detaches TREE from where it is, and before that what covers it. umount2(2)
+ * wants a path. A directory has "."; a file has one in /proc alone, which has
+ * to be a whole procfs. Returns false if TREE may still be attached. */
+static bool detach(int tree, bool is_directory) {
+  struct numbered file = numbered("self/fd/", tree, "");
+  const char *path = is_directory ? "." : file.text;
+  int tries = fchdir(is_directory ? tree : open_proc()) ? 0 : 100;
+
+  while (tries > 0 && SHOW(umount2, path, MNT_DETACH) == 0) {
+    tries--;
+  }
+  return tries > 0 && tries < 100;
 }
 
-/* Sets on TREE the flags that ENTRY names, and clears those that it names so.
- * All others stay as they are: a copy is not writable where its original is
- * not. */
-static void set_flags(const struct entry *entry, int tree) {
-  const struct options *options = &entry->options;
-  struct mount_attr flags = options->flags;
+/* A descriptor holds a directory or a file, not its place. Between the walk and
+ * the attach someone may have moved it out of ROOT, or a directory above it,
+ * and then the mount is outside (CVE-2018-15664). So PATH is walked again, and
+ * has to lead to the mount TOP. Nothing here may exit before TREE, which is
+ * that mount or is covered by it, is detached. */
+static void look_again(const struct root *root, const char *path, int tree,
+                       const struct statx *top) {
+  struct place place;
 
-  flags.propagation = 0;
-  if (options->idmap) {
-    flags.attr_set |= MOUNT_ATTR_IDMAP;
-    flags.userns_fd = open_userns(options->idmap);
-  }
-  if ((flags.attr_set || flags.attr_clr) &&
-      !set_attributes(tree, flags, options->what & RECURSIVE)) {
-    int error = errno;
-    complain("mount_setattr", entry->fields.target);
-    explain_flags(error, tree, flags.attr_clr, options->idmap, type_of(entry));
-    explain_given(entry, error);
-    _exit(FAILED);
-  }
-  if (options->idmap && inherited(options->idmap) < 0) {
-    close_later(flags.userns_fd);
-  }
-}
-
-/* Sets the propagation of ENTRY: before it is attached, so that nothing comes
- * and goes meanwhile, and after, as what is on a shared mount becomes shared.
- */
-static void propagate(const struct entry *entry, int tree, bool attached) {
-  const struct options *options = &entry->options;
-  struct mount_attr flags = {.propagation = options->flags.propagation};
-
-  /* What is unbindable cannot be attached to a shared mount. */
-
-  if (flags.propagation == MS_UNBINDABLE && !attached) {
-    flags.propagation = MS_PRIVATE;
-  }
-
-  if (flags.propagation &&
-      !set_attributes(tree, flags, options->what & PROPAGATE_ALL)) {
-    fail("mount_setattr", entry->fields.target);
-  }
-}
-
-/* --- Where it goes ------------------------------------------------------- */
-
-/* Opens the target of ENTRY. -1 if it does not exist and that is no error. With
- * -L, PATH, of PATH_MAX bytes, becomes the way there without links. */
-static int open_target(const struct entry *entry, char *path) {
-  const char *name = entry->fields.target;
-  int what = entry->options.what, how = links;
-  int target = -1;
-
-  how |= what & CREATE_DIR ? MAKE_DIR : what & CREATE_FILE ? MAKE_FILE : 0;
-  if (!links) {
-    target = open_below(root, name, how);
-  } else if (strlen(name) < PATH_MAX) {
-    target = walk(root, strcpy(path, name), how);
-  } else {
-    errno = ENAMETOOLONG;
-  }
-  if (target < 0 && !(errno == ENOENT && what & OPTIONAL)) {
-    fail("open", name);
-  }
-  return target;
-}
-
-/* What will be seen where TREE is attached. A recursive copy of a mount that
- * was covered has that cover on it: ".." of its root arrives there. */
-static struct place top_of(const struct entry *entry, int tree) {
-  struct place top;
-
-  if (entry->options.what & MOVE || !try_look(tree, "..", &top)) {
-    top = look(tree, "");
-  }
-  return top;
-}
-
-/* Detaches TREE, wherever it is, and before that what covers it. A directory
- * has the name "."; a file has one only in /proc, which must be a real one. */
-static bool detach_tree(int tree, bool is_directory) {
-  struct line name = {.length = 0};
-
-  put_string(&name, is_directory ? "." : "self/fd/");
-  if (!is_directory) {
-    put_number(&name, tree);
-  }
-  put_char(&name, '\0');
-  if (CALL(fchdir, is_directory ? tree : open_proc()) < 0) {
-    return false;
-  }
-  for (int count = 0; count < MOST_LINKS; count++) {
-    if (CALL(umount2, &name.text[0], MNT_DETACH) < 0) {
-      return count > 0;
-    }
-  }
-  return false;
-}
-
-/* A descriptor holds a directory or a file, not the place of it. If somebody
- * moves it out of ROOT between the walk and the attach, or moves a directory
- * above it, the mount is outside (CVE-2018-15664). So PATH is walked again, and
- * must lead to the mount TOP. A ROOT that is a mount is no exception: the same
- * directories may be moved through another mount of that file system. */
-static void verify(const struct entry *entry, const char *path,
-                   const struct place *top) {
-  const char *target = entry->fields.target;
-  int there = open_below(root, path, 0);
-  struct place seen;
-  bool found = there >= 0 && try_look(there, "", &seen);
-
-  if (found && seen.mount == top->mount) {
-    close_later(there);
+  strcpy(place.path, path);
+  bool is_open = walk(root, &place, &(const struct missing){0});
+  if (is_open && place.found.stx_mnt_id == top->stx_mnt_id) {
+    close_place(root, &place);
     return;
   }
-  if (found) {
-    warnx("%s%s was moved or covered meanwhile", position, target);
-  } else {
-    warn("%sopen %s once more", position, target);
+  if (!is_open && errno != ELOOP) {
+    warn_errno("open", place.path);
   }
-  if (!detach_tree(entry->tree, top->is_directory)) {
-    warn("%sumount %s", position, target);
-    warnx("%s%s is still mounted, where it was moved to", position, target);
+  warn(path, "was moved or covered while it was mounted on");
+  if (!detach(tree, S_ISDIR(top->stx_mode))) {
+    warn(path, "is still mounted, where it was moved to");
   }
   _exit(FAILED);
 }
 
-/* Attaches what ENTRY mounts to the very directory or file TARGET. */
-static void attach(const struct entry *entry, int target, const char *path) {
-  int tree = entry->tree;
-  struct place top = top_of(entry, tree);
-  bool covers = is_root(entry->fields.target);
+/* What will be seen where TREE is attached. A recursive copy of a mount that is
+ * covered has that cover on it, and ".." of its root arrives there. */
+static struct statx top_of(int tree) {
+  struct statx top;
+  int failed = statx(tree, "..", 0, STATX_TYPE | STATX_MNT_ID, &top);
 
-  if (links) {
-    struct place place = look(target, "");
-    covers = same(&place, &root_place);
+  return failed ? look_up_or_exit(tree, "") : top; /* a file, or closed to us */
+}
+
+/* Attaches TREE to PLACE. */
+static void attach(struct root *root, const struct line *line, int tree,
+                   const struct place *place) {
+  struct statx top = top_of(tree), here = look_up_or_exit(root->fd, "");
+  bool covers = is_same_place(here, place->found);
+
+  /* Before the mount is attached, so that it receives nothing from mounts that
+   * it shall not share with; and again afterwards, since what is attached to a
+   * shared mount becomes shared. What is unbindable cannot be attached there.
+   */
+
+  if (line->sharing.attr.propagation != MS_UNBINDABLE) {
+    set_attributes(line, tree, line->sharing);
   }
-  propagate(entry, tree, false);
-  if (CALL(move_mount, tree, "", target, "",
-           MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
-    int error = errno;
-    complain("move_mount", entry->fields.target);
-    explain_attach(error, tree, target);
-    explain_given(entry, error);
-    _exit(FAILED);
-  }
 
-  /* What is below "/" in later lines is below the new mount. The descriptor of
-   * the old ROOT leads to what it covers, and so does "." if it is ROOT. */
+  /* By T_EMPTY_PATH to the very descriptor. mount(2) takes a path, such as
+   * /proc/self/fd/N, and someone may have mounted a /proc that leads elsewhere
+   * (CVE-2025-52881). */
 
+  CALL_OR_EXIT(line->target, move_mount, tree, "", place->fd, "",
+               MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
   if (covers) {
-    struct place cwd = look(AT_FDCWD, "");
-    if (same(&cwd, &root_place) && CALL(fchdir, tree) < 0) {
-      fail("chdir", "ROOT");
+
+    /* What is below ROOT from here on is below the new mount, and so is our
+     * working directory if it was ROOT. */
+
+    if (is_same_place(here, look_up_or_exit(AT_FDCWD, ""))) {
+      CALL_OR_EXIT(root->path, fchdir, tree);
     }
-    root = tree;
-    root_place = look(root, "");
+    root->fd = or_exit(fcntl(tree, F_DUPFD_CLOEXEC, 3), "fcntl", root->path);
   } else {
-    verify(entry, path, &top);
+    look_again(root, place->path, tree, &top);
   }
-  propagate(entry, tree, true);
+  set_attributes(line, tree, line->sharing);
 }
 
-/* Changes what is mounted on the target. */
-static void change(const struct entry *entry) {
-  char path[PATH_MAX];
-  int what = entry->options.what, target = open_target(entry, path);
-  uint64_t changed =
-      entry->options.flags.attr_set | entry->options.flags.attr_clr;
+/* ---- The lines ---- */
 
-  if (target < 0) {
+/* Carries out a line that mounts something. */
+static void mount_line(struct root *root, const struct line *line) {
+  bool is_made = line->missing.type;
+  struct place place;
+
+  /* With create=, nothing is made for a source that does not exist. Without,
+   * nothing is mounted for a target that does not. */
+
+  if (!is_made &&
+      !open_below_or_exit(root, line->target, &line->missing, &place)) {
     return;
   }
-  if (what & REMOUNT && !(what & BIND) &&
-      (changed & MOUNT_ATTR_RDONLY ||
-       next_other(&entry->options, entry->options.words))) {
-    int context =
-        CALL(fspick, target, "",
-             FSPICK_EMPTY_PATH | FSPICK_NO_AUTOMOUNT | FSPICK_CLOEXEC);
-    if (context < 0) {
-      fail("fspick", entry->fields.target);
-    }
-    configure(context, entry, false);
-    close_fd(context);
+  int tree = line->tree >= 0      ? line->tree
+             : line->kind == BIND ? open_source(root, line)
+                                  : make_file_system(line);
+  if (tree < 0) {
+    return;
   }
-  set_flags(entry, target);
-  propagate(entry, target, true);
-  close_fd(target);
+
+  /* Before the mount is attached: there is no moment when someone could write
+   * to a mount that is to be read-only. fsmount(2) has set all but the map. */
+
+  if (line->kind == BIND || line->flags.attr.attr_set & MOUNT_ATTR_IDMAP) {
+    set_attributes(line, tree, line->flags);
+  }
+  if (is_made) {
+    open_below_or_exit(root, line->target, &line->missing, &place);
+  }
+  attach(root, line, tree, &place);
+  close_place(root, &place);
+  close(tree);
 }
 
-/* Makes the directory or link that is the target, and those above it. */
-static void make(const struct entry *entry) {
-  const char *text = entry->fields.source, *target = entry->fields.target;
-  char path[PATH_MAX + 1], there[PATH_MAX] = "", *name;
-  int fd;
+/* Carries out a line that makes its target, or changes what is mounted there.
+ */
+static void change_line(const struct root *root, const struct line *line) {
+  char text[PATH_MAX] = "";
+  struct place place;
 
-  if (strcmp(entry->fields.type, "dir") == 0) {
-    if ((fd = open_below(root, target, links | MAKE_DIR)) < 0) {
-      fail("mkdir", target);
-    }
-    if (!look(fd, "").is_directory) {
-      errno = EEXIST;
-      fail("mkdir", target);
-    }
-    close_fd(fd);
+  if (!open_below_or_exit(root, line->target, &line->missing, &place)) {
     return;
   }
-  if ((fd = open_parent(root, target, links | MAKE_DIR, path, &name)) < 0) {
-    fail("open", target);
+  if (line->kind == MAKE) {
+    readlinkat(place.fd, "", text, sizeof(text) - 1);
+    bool is_it = S_ISDIR(line->missing.type) ? S_ISDIR(place.found.stx_mode)
+                                             : strcmp(text, line->source) == 0;
+    refuse_if(!is_it, place.path, "exists, and is something else");
+  } else {
+    refuse_if(!(place.found.stx_attributes & STATX_ATTR_MOUNT_ROOT), place.path,
+              "is not a mount point");
+    set_attributes(line, place.fd, line->flags);
+    set_attributes(line, place.fd, line->sharing);
   }
-  if (CALL(symlinkat, text, fd, name) < 0) {
-    int error = errno;
-    CALL(readlinkat, fd, name, &there, sizeof(there) - 1);
-    if (error != EEXIST || strcmp(there, text) != 0) {
-      errno = error;
-      fail("symlink", target);
-    }
-  }
-  close_fd(fd);
+  close_place(root, &place);
 }
 
-static void carry_out(struct entry *entry) {
-  int what = entry->options.what;
-  char path[PATH_MAX];
-
-  set_position(entry->line);
-  if (entry->skipped) {
-    return;
-  }
-  if (is_made_by_us(entry)) {
-    make(entry);
-    return;
-  }
-  if (what & REMOUNT || (!(what & (BIND | MOVE)) && !has_type(entry))) {
-    change(entry);
-    return;
-  }
-  if (what & (BIND | MOVE)) {
-    if (entry->tree < 0 && !open_source(entry)) {
-      return;
+/* What the administrator names, by an absolute path or a descriptor, is opened
+ * before the first line is carried out: in a /dev that a line covers, a device
+ * is not found any more. */
+static void open_sources(const struct root *root, struct lines *lines) {
+  for (size_t i = 0; i < lines->count; i++) {
+    struct line *line = &lines->lines[i];
+    message_prefix = line->prefix.text;
+    if (line->kind == BIND &&
+        (*line->source == '/' || inherited_fd_or_exit(line->source) >= 0)) {
+      line->tree = open_source(root, line);
+      line->kind = line->tree < 0 ? 0 : BIND;
     }
-    set_flags(entry, entry->tree);
-  }
-
-  /* For what is not there, nothing is created, and nothing made for nowhere. */
-
-  bool creates = what & (CREATE_DIR | CREATE_FILE);
-  int target = -1;
-  if (!creates && (target = open_target(entry, path)) < 0) {
-    return;
-  }
-  if (!(what & (BIND | MOVE))) {
-    if (!make_file_system(entry)) {
-      return;
-    }
-    if (entry->options.idmap) {
-      set_flags(entry, entry->tree);
-    }
-  }
-  if (creates && (target = open_target(entry, path)) < 0) {
-    return;
-  }
-  attach(entry, target, links ? path : entry->fields.target);
-  close_later(target);
-  if (entry->tree != root) {
-    close_later(entry->tree);
   }
 }
 
-/* Unmounts what is on TARGET. ROOT_PATH is the administrator's, so a path. */
-static void unmount(const char *root_path, const char *target) {
-  char resolved[PATH_MAX], path[PATH_MAX + 1], *name;
-  int fd;
+/* ---- The whole ---- */
 
-  check_path(target);
-  if (links) {
-    if (strlen(target) >= sizeof(resolved)) {
-      errno = ENAMETOOLONG;
-      fail("open", target);
-    }
-    strcpy(resolved, target);
-    if ((fd = walk(root, resolved, LINKS)) < 0) {
-      fail("open", target);
-    }
-    close_fd(fd);
-    target = resolved;
-  }
-  if (is_root(target)) {
-    close_fd(root);
-    if (CALL(umount2, root_path, 0) < 0) {
-      fail("umount", root_path);
-    }
+/* Unmounts what is on TARGET. */
+static void unmount(const struct root *root, const char *target) {
+  struct place place;
+  int cwd = or_exit(open(".", O_PATH | O_CLOEXEC), "open", ".");
+
+  open_below_or_exit(root, target, &(const struct missing){0}, &place);
+  refuse_if(!(place.found.stx_attributes & STATX_ATTR_MOUNT_ROOT), target,
+            "is not a mount point");
+  close(place.fd); /* or the mount would be in use */
+  if (!*place.name) {
+    CALL_OR_EXIT(root->path, umount2, root->path, 0);
     return;
   }
 
-  /* There is no call that unmounts by descriptor: from the directory that was
-   * walked to, one name, which is no link, is looked up once. */
+  /* No call unmounts by a descriptor. So one name is looked up once more, in
+   * the directory that was walked to, and it must not be a link. */
 
-  int cwd = CALL(openat, AT_FDCWD, ".", O_PATH | O_CLOEXEC);
-
-  if ((fd = open_parent(root, target, 0, path, &name)) < 0) {
-    fail("open", target);
-  }
-  if (cwd < 0 || CALL(fchdir, fd) < 0) {
-    fail("chdir", target);
-  }
-  if (CALL(umount2, name, UMOUNT_NOFOLLOW) < 0) {
-    fail("umount", target);
-  }
-  if (CALL(fchdir, cwd) < 0) {
-    fail("chdir", "back");
-  }
+  refuse_if(S_ISLNK(look_up_or_exit(place.parent, place.name).stx_mode), target,
+            "is a symbolic link");
+  CALL_OR_EXIT(target, fchdir, place.parent);
+  CALL_OR_EXIT(target, umount2, place.name, UMOUNT_NOFOLLOW);
+  CALL_OR_EXIT("back", fchdir, cwd);
 }
 
-/* Opens ROOT. Returns the path by which it is reached. */
-static const char *open_root(const char *path) {
+/* What is mounted on "/" covers it. A look-up of "/" starts below such a mount,
+ * but ".." arrives on top of it. */
+static void open_root(struct root *root, const char *path) {
+  int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
 
-  /* What is mounted on "/" is reached not as "/", where every look-up starts,
-   * but as its parent, where one arrives. */
-
-  if (*path == '/' && is_root(path)) {
-    path = "/..";
-  }
-  root = open_directory(path);
-  if (root < 0) {
-    err(FAILED, "open %s", path);
-  }
-  root_place = look(root, "");
-  return path;
+  root->path = *path && !path[strspn(path, "/")] ? "/.." : path;
+  root->fd = or_exit(open(root->path, flags), "open", root->path);
 }
 
 int main(int argc, char **argv) {
-  char *options = NULL, *table = NULL, *target = NULL, *type = NULL;
-  const char *root_path = "/";
-  char *value = NULL;
+  static struct lines lines;
+  static char none[1], *given['z']; /* the argument of each option */
+  struct rlimit limit, most;
+  struct root root;
   int letter;
 
-  argv = begin(argc, argv);
-  while ((letter = option(&argv, "Lf:o:r:t:U:", &value))) {
-    if (letter == 'L') {
-      links = LINKS;
-    } else if (letter == 'f') {
-      table = value;
-    } else if (letter == 'o') {
-      options = value;
-    } else if (letter == 'r') {
-      root_path = value;
-    } else if (letter == 't') {
-      type = value;
-    } else {
-      target = value;
+  /* Each source that is opened beforehand is a descriptor. The limit that
+   * programs usually have is low, for those that still use select(2). */
+
+  begin_or_exit(argc);
+  or_exit(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit", "RLIMIT_NOFILE");
+  most = (struct rlimit){limit.rlim_max, limit.rlim_max};
+  or_exit(setrlimit(RLIMIT_NOFILE, &most), "setrlimit", "RLIMIT_NOFILE");
+
+  while ((letter = option_or_exit(argc, argv, "+:f:hLo:r:t:U:Vv", "f")) >= 0) {
+    given[letter] = optarg ? optarg : none;
+    if (letter == 'f') {
+      add_table_or_exit(&lines, optarg);
     }
   }
-  if (table ? options || type || target : target && (options || type)) {
-    errx(USAGE, "-f and -U go alone, but for -L and -r");
-  }
-  if (table) {
-    read_table(table);
-  } else if (!target) {
-    static char none[1];
-    if (!argv[0] || !argv[1]) {
-      errx(USAGE, "SOURCE or TARGET is missing");
-    }
-    add_entry(0, &(struct fields){argv[0], argv[1], type ? type : none,
-                                  options ? options : none});
+  argv += optind;
+  char *type = given['t'], *options = given['o'], *target = given['U'];
+  usage_error_if(!!given['f'] + !!target + (type || options) > 1,
+                 "-f, -U, and -o or -t", "exclude each other");
+  if (!given['f'] && !target) {
+    usage_error_if(!argv[0] || !argv[1], "SOURCE or TARGET", "is missing");
+    struct line line = {.source = argv[0], .target = argv[1]};
+    line.type = type ? type : none;
+    add_line_or_exit(&lines, line, options ? options : none);
     argv += 2;
   }
 
-  root_path = open_root(root_path);
+  root.follows_links = given['L'];
+  open_root(&root, given['r'] ? given['r'] : "/");
   if (target) {
-    unmount(root_path, target);
+    unmount(&root, target);
   }
-  open_sources();
-  for (size_t i = 0; i < entry_count; i++) {
-    carry_out(&entries[i]);
+  open_sources(&root, &lines);
+  for (size_t i = 0; i < lines.count; i++) {
+    const struct line *line = &lines.lines[i];
+    message_prefix = line->prefix.text;
+    if (line->kind & (MOUNT_NEW | BIND)) {
+      mount_line(&root, line);
+    } else if (line->kind) {
+      change_line(&root, line);
+    }
   }
-  if (*argv) {
-    run(argv);
-  }
-  return 0;
+  message_prefix = "";
+  or_exit(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit", "RLIMIT_NOFILE");
+  execute(argv);
 }

@@ -1,108 +1,48 @@
-/* table.h: lines of fstab(5). */
+/* table.h: the lines of a table, and the words of OPTIONS.
+ *
+ * A line is as in fstab(5), with the words of mount(8). mount(8) drops a word
+ * that has no effect where it stands. Here that is an error, since someone who
+ * reads the line relies on it.
+ */
 
-#ifndef TABLE_H
-#define TABLE_H
+#pragma once
 
-#include "../idmap/first/step.h"
+#include "walk.h"
 
-/* What every message about a line begins with: "line N: ", or nothing. */
-static char position[32];
+/* What a line does. */
+enum { MOUNT_NEW = 1, BIND = 2, REMOUNT = 4, PROPAGATE = 8, MAKE = 16 };
 
-static inline void set_position(unsigned long number) {
-  struct line line;
-
-  line.length = 0;
-  if (number) {
-    put_string(&line, "line ");
-    put_number(&line, number);
-    put_string(&line, ": ");
-  }
-  memcpy(position, line.text, line.length);
-  position[line.length] = '\0';
-}
-
-struct fields {
-  char *source, *target, *type, *options; /* type, options may be "" */
+/* What is set on a mount by mount_setattr(2). */
+struct change {
+  struct mount_attr attr;
+  bool is_recursive;
+  char words[64]; /* what it is, for -v */
 };
 
-/* Turns \ooo, which fstab(5) has for blanks, back into bytes, in place. False
- * for a \ that begins no such thing, or a NUL. */
-static inline bool unescape(char *text) {
-  char *out = text;
+struct line {
+  struct numbered prefix; /* of messages: "TABLE:3: " */
+  char *source, *target, *type;
+  char *words, *end;      /* for the file system, with a NUL behind each */
+  unsigned kind;          /* one of those above, or 0 to do nothing */
+  unsigned said;          /* the effects of its words, as bits */
+  struct change flags;    /* with userns_fd open */
+  struct change sharing;  /* its propagation */
+  struct missing missing; /* what happens to TARGET if it does not exist */
+  int tree;               /* the source, if it is open, or -1 */
+};
 
-  for (; *text; text++, out++) {
-    *out = *text;
-    if (*text == '\\') {
-      int byte = 0, i;
-      for (i = 1; i < 4 && text[i] >= '0' && text[i] <= '7'; i++) {
-        byte = byte * 8 + text[i] - '0';
-      }
-      if (i < 4 || byte == 0 || byte > 255) {
-        return false;
-      }
-      *out = byte;
-      text += 3;
-    }
-  }
-  *out = '\0';
-  return true;
-}
+enum { MOST_LINES = 8192, MOST_BYTES = 1 << 20 };
 
-static inline bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
+struct lines {
+  struct line lines[MOST_LINES];
+  size_t count, length;
+  char text[MOST_BYTES]; /* of all tables */
+};
 
-/* Takes the next word off *LINE, or "" at its end. */
-static inline char *take_field(char **line) {
-  char *field = *line, *end;
+/* Adds LINE, whose fields are there, with its OPTIONS. Exits if that makes no
+ * sense, with 64 if it is the command line. */
+void add_line_or_exit(struct lines *lines, struct line line, char *options);
 
-  while (is_blank(*field)) {
-    field++;
-  }
-  for (end = field; *end && !is_blank(*end); end++) {
-  }
-  *line = end + (*end != '\0');
-  *end = '\0';
-  return field;
-}
-
-/* Cuts LINE, of LENGTH bytes and a NUL, into FIELDS; the source is "" if it is
- * empty or a comment. Returns NULL, or what is wrong with it. */
-static inline const char *parse_line(char *line, size_t length,
-                                     struct fields *fields) {
-  unsigned long none;
-
-  memset(fields, 0, sizeof(*fields));
-  if (strlen(line) != length) {
-    return "a NUL byte";
-  }
-  if (length && line[length - 1] == '\r') {
-    return "it ends in a carriage return, as on DOS";
-  }
-  fields->source = take_field(&line);
-  if (*fields->source == '#') {
-    *fields->source = '\0';
-  }
-  if (!*fields->source) {
-    return NULL;
-  }
-  fields->target = take_field(&line);
-  fields->type = take_field(&line);
-  fields->options = take_field(&line);
-  char *frequency = take_field(&line), *pass = take_field(&line);
-
-  if (!*fields->type) {
-    return "SOURCE, TARGET and TYPE are needed";
-  }
-  if ((*frequency && !number(frequency, INT_MAX, &none)) ||
-      (*pass && !number(pass, INT_MAX, &none)) || *take_field(&line)) {
-    return "more than SOURCE, TARGET, TYPE, OPTIONS and two numbers";
-  }
-  if (!unescape(fields->source) || !unescape(fields->target) ||
-      !unescape(fields->type) || !unescape(fields->options)) {
-    return "a \\ that does not begin three octal digits";
-  }
-  return NULL;
-}
-
-#endif
+/* Adds the lines of TABLE, a path or fd:N. Exits with 125 if it cannot be read
+ * to its end, or if a line of it makes no sense. */
+void add_table_or_exit(struct lines *lines, const char *table);

@@ -1,0 +1,140 @@
+/* walk.c: from ROOT to what a path below it names. walk.h has the contract. */
+
+#include "walk.h"
+
+const char no_path[] = "is empty, too long, or has \"..\" in it";
+
+bool is_no_path(const char *path) {
+  for (const char *at = path; (at = strstr(at, "..")); at += 2) {
+    if ((at == path || at[-1] == '/') && strchr("/", at[2])) {
+      return true;
+    }
+  }
+  return !*path || strlen(path) >= PATH_MAX;
+}
+
+/* The first component of PATH that is not ".", and its END. "" at the end of
+ * PATH. */
+static char *component(char *path, char **end) {
+  for (;; path = *end) {
+    path += strspn(path, "/");
+    *end = strchrnul(path, '/');
+    if (*end - path != 1 || *path != '.') {
+      return path;
+    }
+  }
+}
+
+/* Opens PATH as if ROOT were "/": no link, and no "..", leads out of it, and a
+ * link of /proc that leads where no path does is refused. Only openat2(2) can
+ * do that. It answers EAGAIN if it met ".." while something was moved
+ * elsewhere. */
+static int open_in_root(int root, const char *path, int flags) {
+  struct open_how how = {.flags = flags,
+                         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  int fd, tries = 0;
+
+  do {
+    fd = openat2(root, path, &how, sizeof(how));
+  } while (fd < 0 && errno == EAGAIN && ++tries < 32);
+  return fd;
+}
+
+/* Makes the last component of PLACE. None of these calls follows a link. If
+ * someone else was faster, what they made is looked at as if it had always been
+ * there. */
+static void make_or_exit(const struct place *place,
+                         const struct missing *missing) {
+  int parent = place->parent, failed;
+  const char *name = place->name;
+  mode_t mask = umask(0);
+
+  umask(missing->is_exact ? 0 : mask);
+  failed = S_ISDIR(missing->type) ? SHOW(mkdirat, parent, name, missing->mode)
+           : S_ISLNK(missing->type)
+               ? SHOW(symlinkat, missing->text, parent, name)
+               : SHOW(mknodat, parent, name, S_IFREG | 0666, 0);
+  or_exit(errno == EEXIST ? 0 : failed, "make", place->path);
+  umask(mask);
+}
+
+/* Opens the last component of PLACE. MODE may be O_DIRECTORY. */
+static int open_component(const struct root *root, const struct place *place,
+                          int mode, bool follows_links) {
+  struct stat st;
+
+  /* With O_PATH nothing is done to the file: a FIFO does not block, a device
+   * does not start. O_NOFOLLOW then opens a link itself (open(2)), so what was
+   * opened has to be looked at. With O_DIRECTORY too, a link is ENOTDIR. */
+
+  int flags = O_PATH | O_CLOEXEC | mode;
+  if (follows_links) {
+    return open_in_root(root->fd, place->path, flags);
+  }
+  int fd = openat(place->parent, place->name, flags | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOTDIR) {
+    int failed = fstatat(place->parent, place->name, &st, AT_SYMLINK_NOFOLLOW);
+    errno = !failed && S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
+  }
+  return fd;
+}
+
+bool walk(const struct root *root, struct place *place,
+          const struct missing *missing) {
+  const struct missing above = {missing->type ? S_IFDIR : 0, .mode = 0777};
+  char *rest, *end, *rest_end;
+
+  place->parent = place->fd = root->fd;
+  place->name = component(place->path, &end);
+  for (rest = place->name; *rest; end = rest_end) {
+    place->name = rest;
+    rest = component(end, &rest_end);
+    const struct missing *here = *rest ? &above : missing;
+    bool follows_links = root->follows_links && !S_ISLNK(here->type);
+    int mode = *end ? O_DIRECTORY : 0;
+    *end = '\0';
+    if (place->parent != root->fd) {
+      close(place->parent);
+    }
+    place->parent = place->fd;
+    place->fd = open_component(root, place, mode, follows_links);
+    if (place->fd < 0 && errno == ENOENT && here->type) {
+      make_or_exit(place, here);
+      place->fd = open_component(root, place, mode, follows_links);
+    }
+    if (place->fd < 0) {
+      return false;
+    }
+    *end = *rest ? '/' : '\0';
+  }
+  if (statx(place->fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_MNT_ID,
+            &place->found)) {
+    return false;
+  }
+  errno = ELOOP;
+  return !S_ISLNK(place->found.stx_mode) || S_ISLNK(missing->type);
+}
+
+bool open_below_or_exit(const struct root *root, const char *path,
+                        const struct missing *missing, struct place *place) {
+  refuse_if(is_no_path(path), path, no_path);
+  strcpy(place->path, path);
+  if (walk(root, place, missing)) {
+    return true;
+  }
+  refuse_if(errno == ELOOP, place->path, "is a symbolic link");
+  or_exit(errno == ENOENT && missing->is_optional ? 0 : -1,
+          root->follows_links ? "openat2" : "open", place->path);
+  close_place(root, place);
+  errno = ENOENT;
+  return false;
+}
+
+void close_place(const struct root *root, const struct place *place) {
+  if (place->parent != root->fd) {
+    close(place->parent);
+  }
+  if (place->fd != root->fd) {
+    close(place->fd);
+  }
+}
