@@ -30,10 +30,10 @@ static void write_map_or_exit(int proc, const char *name, const char *ranges) {
 
   /* The file has each range in a line, in columns, and sorts many. */
 
-  FILE *file = open_proc_file(proc, name);
-  or_exit(file ? 0 : -1, "open", name);
+  struct reader file = open_proc_file(proc, name);
+  or_exit(file.fd, "open", name);
   size_t length = 1;
-  while (next_line_or_exit(file, line)) {
+  while (next_line_or_exit(&file, line)) {
     char range[64] = "", *columns = line, *number;
     while ((number = strtok_r(columns, " ", &columns))) {
       strncat(strcat(range, *range ? ":" : "+"), number, 10);
