@@ -54,7 +54,7 @@ _nsteps() {
   COMPREPLY=()
   case $tool in
     contain) options=bcf:g:H:hi:nO:o:rsu:V kinds=(directory) ;;
-    idmap) options=g:H:hKn:O:o:ps:tu:Vv ;;
+    idmap) options=e:g:H:hKn:O:o:ps:tu:Vv ;;
     inject) options=hV kinds=(process) ;;
     isolate) options=hV ;;
     nsjoin) options=Ea:ef:g:hk:n:tu:Vvx kinds=(target) ;;
