@@ -14,7 +14,8 @@ pivot/pivot: pivot/pivot.c pivot/initramfs.c pivot/step.c pivot/proc.c
 seal/seal: seal/seal.c pivot/step.c pivot/proc.c
 idmap/idmap: idmap/idmap.c idmap/map.c idmap/namespaces.c idmap/wait.c \
   idmap/terminal.c pivot/step.c pivot/proc.c
-nsjoin/nsjoin: nsjoin/nsjoin.c
+nsjoin/nsjoin: $(addprefix nsjoin/,nsjoin.c target.c leave.c confinement.c) \
+  idmap/namespaces.c idmap/wait.c idmap/terminal.c pivot/step.c pivot/proc.c
 safemount/safemount: $(addprefix safemount/,safemount.c walk.c table.c userns.c) \
   pivot/step.c pivot/proc.c
 

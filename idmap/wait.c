@@ -49,7 +49,7 @@ void die_with_parent_or_exit(int link) {
   /* The parent may have died before that. Then its end of the link is closed.
    */
 
-  if (poll(&parent, 1, 0) != 0) {
+  if (or_exit(poll(&parent, 1, 0), "poll", "the link") != 0) {
     _exit(FAILED);
   }
 }

@@ -1,543 +1,443 @@
 /* nsjoin: enter the namespaces of a process, and run a program there.
  *
  * setns(2) changes namespaces and nothing else. Descriptors, environment, keys,
- * groups and signals stay ours; so does the file of the program, which somebody
- * inside can reach through /proc. To enter a container that is not trusted, all
- * of this must be left outside first, and that must be certain.
+ * groups and signals stay the caller's; so does the file of this program, which
+ * a process of the container reaches through /proc. Before it enters a
+ * container that is not trusted, all of this has to be left outside.
  *
- * So everything is looked up before, of one process; whoever prepares the entry
- * is not seen in the PID namespace that is joined; what is born in it is ready
- * to become PROG, and does nothing else. PROG never runs half joined.
+ * It refuses a join of which a part could be another process', and to enter if
+ * its file could be overwritten, or if PROG would have more rights than root of
+ * the mount namespace. The process that the caller started never enters.
  */
 
-#include "../idmap/first/descriptors.h"
-#include "../idmap/first/terminal.h"
+#include "../idmap/namespaces.h"
+#include "../idmap/terminal.h"
 #include "confinement.h"
-#include "environment.h"
-#include <linux/memfd.h>
+#include "leave.h"
+#include <poll.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
-
-ABOUT("nsjoin",
-      "[-Eetvx] [-a LIST] [-f FILE]... [-g GID] [-k LIST] [-n LIST] [-u UID] "
-      "TARGET [PROG [ARG]...]\n");
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
+const char tool[] = "nsjoin";
+const char usage[] =
+    "usage: nsjoin [-Eetvx] [-a LIST] [-g GID] [-k LIST] [-n LIST] [-u UID] "
+    "TARGET [PROG [ARG]...]\n\n"
+    "  -a LIST     take on TARGET's limits: cgroup, label, caps or all\n"
+    "  -E          keep the caller's environment\n"
+    "  -e          take the environment of TARGET\n"
+    "  -g GID      run PROG with this group id\n"
+    "  -k LIST     keep these descriptors open for PROG, such as 3,5-7\n"
+    "  -n LIST     join only these namespaces, such as user,mnt\n"
+    "  -t          give PROG a terminal of TARGET's /dev/pts\n"
+    "  -u UID      run PROG with this user id\n"
+    "  -x          enter although nsjoin is no sealed copy\n" COMMON_OPTIONS;
+
 struct entry {
-  int proc;
+  /* What was asked for. */
+  int confinement, namespaces; /* of -a and -n, or 0 */
+  const char *keep;            /* of -k */
+  bool keeps_environment, takes_environment, has_terminal, may_be_unsealed;
+  struct id uid, gid;
+
+  /* What was found. */
+  int proc; /* a checked /proc, or -1 */
   struct target target;
-  struct parts parts;
-  struct credentials credentials;
-  const char *keep; /* descriptors, as for -k */
-  int types;        /* of -n, or 0 */
-  int confinement;  /* of -a */
-  bool unsealed, keep_env, their_env, has_terminal;
-  bool careful;         /* one of THEIRS is joined */
-  unsigned long mounts; /* the mount namespace that was looked at */
-  int root, cwd;        /* of the target, or -1 */
+  bool is_careful; /* what is joined is a container */
   struct terminal terminal;
+
+  /* Of the process that goes inside. */
+  int link;           /* to the process outside, or -1 if there is none */
+  int standard_error; /* PROG's descriptor 2, or -1 */
+  pid_t *prog;        /* PROG's PID, once it has one; both processes see it */
 };
 
-static void parse(int argc, char **argv, struct entry *entry, char ***operands,
-                  const char **files) {
-  char *value = NULL;
-  unsigned long id, last;
-  int letter, count = 0;
+/* ---- Find the target ---- */
 
-  argv = begin(argc, argv);
-  while ((letter = option(&argv, "a::Eef::g:k:n:tu:x", &value))) {
+static void read_options_or_exit(int argc, char **argv, struct entry *entry) {
+  int letter;
+
+  while ((letter = option_or_exit(argc, argv, "+:a:Eeg:hk:n:tu:Vvx", "a")) >=
+         0) {
+    entry->keeps_environment |= letter == 'E';
+    entry->takes_environment |= letter == 'e';
+    entry->has_terminal |= letter == 't';
+    entry->may_be_unsealed |= letter == 'x';
     if (letter == 'a') {
-      entry->confinement |= confinement(value);
-    } else if (letter == 'E') {
-      entry->keep_env = true;
-    } else if (letter == 'e') {
-      entry->their_env = true;
-    } else if (letter == 'f') {
-      if (count == MOST_PARTS) {
-        errx(USAGE, "-f is given too often");
-      }
-      files[count++] = value;
+      entry->confinement |= read_confinement_or_exit(optarg);
     } else if (letter == 'k') {
-      entry->keep = value;
-      if (strlen(value) > 2 * PATH_MAX) {
-        errx(USAGE, "the list of -k is too long");
-      }
-      for (const char *rest = value; rest;) {
-        rest = range(rest, &id, &last);
-      }
+      entry->keep = optarg;
     } else if (letter == 'n') {
-      entry->types = types_of(value);
-    } else if (letter == 't') {
-      entry->has_terminal = true;
-    } else if (letter == 'x') {
-      entry->unsealed = true;
-    } else if (!number(value, UINT_MAX - 1UL, &id)) {
-      errx(USAGE, "%s: not an id", value);
-    } else if (letter == 'g') {
-      entry->credentials.gid = id;
-    } else {
-      entry->credentials.uid = id;
+      entry->namespaces = read_namespaces_or_exit(optarg, -1);
+    } else if (letter == 'u' || letter == 'g') {
+      uint64_t id;
+      usage_error_if(!read_number(optarg, UINT32_MAX - 1, &id), optarg,
+                     "is no id");
+      *(letter == 'u' ? &entry->uid : &entry->gid) = (struct id){true, id};
     }
   }
-  if (!*argv) {
-    errx(USAGE, "TARGET is missing");
-  }
-  if (entry->keep_env && entry->their_env) {
-    errx(USAGE, "-e goes without -E");
-  }
-  *operands = argv;
+  usage_error_if(entry->keeps_environment && entry->takes_environment, "-e",
+                 "goes without -E");
+  usage_error_if(!argv[optind], "TARGET", "is missing");
 }
 
-/* Whoever enters can be reached through /proc/PID/exe by those inside, for
- * writing too (CVE-2019-5736). A marker in argv or in the environment would say
- * only what somebody wrote there. */
-static void refuse_unsealed(int proc) {
-  int exe = CALL(openat, proc, "self/exe", O_RDONLY | O_CLOEXEC);
-  long seals = exe < 0 ? -1 : CALL(fcntl, exe, F_GET_SEALS);
-
-  if (seals < 0 || (seals & SEALS) != SEALS) {
-    errx(FAILED, "those inside could replace this program: use seal nsjoin, "
-                 "or -x");
-  }
-}
-
-/* Finds out what TARGET and FILES are, and opens all that is to be joined. */
-static void look_up(struct entry *entry, char *name, const char **files) {
+static void find_target(struct entry *entry, const char *word) {
   struct target *target = &entry->target;
-  struct parts *parts = &entry->parts;
-  unsigned long pid;
-  int fd = inherited(name);
 
   entry->proc = open_proc();
-  if (fd >= 0 ? !type_of(fd) : !strchr(name, '/')) {
-    if (fd < 0 && (!number(name, INT_MAX, &pid) || pid == 0)) {
-      errx(USAGE, "%s: not a PID, a file with a / in it, or fd:N", name);
-    }
-    if (entry->proc < 0 || proc_is_foreign) {
-      errx(FAILED, "a process needs a whole procfs: %s", proc_fault);
-    }
-    *target = fd < 0 ? hold_pid(entry->proc, pid) : hold_pidfd(entry->proc, fd);
-    find_waited(entry->proc, target);
-  } else {
-    add_file(parts, name);
-  }
-  for (; *files; files++) {
-    add_file(parts, *files);
-  }
+  *target = target_or_exit(entry->proc, word);
   if (target->pid) {
-    add_target(parts, name, entry->proc, target, entry->types);
+    compare_namespaces_or_exit(entry->proc, target, entry->namespaces);
   }
-  if ((entry->confinement || entry->their_env || entry->types) &&
-      !target->pid) {
-    errx(FAILED, "-a, -e and -n need a process, and %s is none", name);
-  }
-  if (!parts->types) {
-    errx(FAILED, "%s is in our own namespaces: nothing to join", name);
+  refuse_if(!target->pid && (entry->confinement || entry->takes_environment ||
+                             entry->namespaces),
+            word, "is no process, which -a, -e and -n need");
+
+  /* In these, processes of the container meet PROG, or PROG meets its files. */
+
+  entry->is_careful =
+      target->flags & (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID);
+  usage_error_if(entry->keep && !entry->is_careful, "-k",
+                 "needs a mount, user or PID namespace: others close nothing");
+}
+
+/* ---- Look at it ---- */
+
+/* A process inside can open /proc/PID/exe of one that enters, and write to it
+ * when that has ended (CVE-2019-5736). Only the seals tell that it cannot: argv
+ * and the environment tell what anyone wrote there. */
+static void refuse_unsealed(int proc) {
+  int seals =
+      fcntl(openat(proc, "self/exe", O_RDONLY | O_CLOEXEC), F_GET_SEALS);
+
+  refuse_if(seals < 0 || (seals & SEALS) != SEALS, "this program",
+            "could be overwritten from inside: use seal nsjoin, or -x");
+}
+
+/* The terminal is of the devpts where PROG will look for its name. */
+static void make_terminal(struct entry *entry) {
+  int root = entry->target.root;
+  struct stat owner;
+
+  refuse_if(root < 0 && entry->target.flags & CLONE_NEWNS, "-t",
+            "needs a process as TARGET, for its /dev/pts");
+  int master = root < 0 ? open_ptmx_or_exit()
+                        : open_ptmx_below_or_exit(entry->proc, root, &owner);
+  entry->terminal = terminal_or_exit(entry->proc, master);
+  if (root >= 0) {
+    CALL_OR_EXIT("the new terminal", fchown, entry->terminal.slave,
+                 owner.st_uid, owner.st_gid);
   }
 }
 
-/* What is refused, and what of the target is needed inside. */
-static void look_at_mounts(struct entry *entry) {
+/* Refuses what is not safe to enter, and keeps what will be out of reach. */
+static void look_at_target(struct entry *entry) {
+  struct target *target = &entry->target;
+  const int ours[] = {entry->proc, target->fd, target->directory};
+
+  if (entry->is_careful) {
+    if (!entry->may_be_unsealed) {
+      refuse_unsealed(entry->proc);
+    }
+    refuse_directories();
+    close_all_but_or_exit(entry->keep, ours, 3);
+    bool keeps_root = entry->namespaces && !(entry->namespaces & CLONE_NEWNS);
+    if (target->pid && !keeps_root) {
+      open_root_or_exit(target);
+    }
+  }
+  if (target->flags & CLONE_NEWNS) {
+    look_at_mounts_or_exit(entry->proc, target);
+  }
+  if (entry->has_terminal) {
+    make_terminal(entry);
+  }
+  if (entry->takes_environment ||
+      (entry->is_careful && !entry->keeps_environment)) {
+    wipe_environment_or_exit();
+  }
+  if (entry->takes_environment) {
+    take_environment_or_exit(target->directory);
+  }
+
+  /* From now on only root of our own user namespace can trace this process, or
+   * open what its /proc/PID leads to (ptrace(2)). exec(2) takes that back. */
+
+  if (entry->is_careful) {
+    CALL_OR_EXIT("PR_SET_DUMPABLE", prctl, PR_SET_DUMPABLE, 0);
+  }
+}
+
+/* ---- The process that stays outside ---- */
+
+/* Copies to our stderr what the process inside has said. Another process inside
+ * may have found its end of LINK: so not without end, and without control
+ * characters. Returns whether LINK is still open. */
+static bool copy_messages(int link) {
+  char bytes[4096];
+  ssize_t n = 1;
+
+  for (int rest = 16; rest > 0 && n > 0; rest--) {
+    n = read(link, bytes, sizeof(bytes));
+    for (ssize_t i = 0; i < n; i++) {
+      unsigned char byte = bytes[i];
+      bytes[i] = (byte < ' ' && byte != '\n') || byte == 0x7f ? '?' : byte;
+    }
+    fwrite(bytes, 1, n > 0 ? n : 0, stderr);
+  }
+  return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* A signalfd of SIGCHLD, and of those of SIGINT, SIGTERM and SIGHUP that the
+ * caller did not have ignored. */
+static int ending_signals_or_exit(void) {
+  const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction caller = {.sa_handler = SIG_DFL};
+  sigset_t set;
+
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  for (int i = 0; i < 3; i++) {
+    sigaction(ending[i], NULL, &caller);
+    if (caller.sa_handler != SIG_IGN) {
+      sigaddset(&set, ending[i]);
+    }
+  }
+  return signalfd_or_exit(&set);
+}
+
+/* Ends this process of SIGNAL, and before it HELPER, unless that is 0, and
+ * PROG. They may be frozen, so their end is not waited for. If PROG's PID is
+ * not known yet, PROG ends as we do: it looks whether the link is open. */
+static _Noreturn void give_up(pid_t helper, const struct entry *entry,
+                              int signal) {
+  siginfo_t end = {.si_code = CLD_KILLED};
+
+  if (helper) {
+    kill(helper, SIGKILL);
+  }
+  if (*entry->prog) {
+    kill(*entry->prog, SIGKILL);
+  }
+  end.si_status = signal;
+  end_as(&end);
+}
+
+/* Waits until HELPER has ended and PROG runs, which closes their ends of the
+ * link. The signals to end do end this process meanwhile, whatever the
+ * container does to those two. Other signals stay for later. */
+static void wait_for_helper(pid_t helper, const struct entry *entry) {
+  struct signalfd_siginfo info;
+  int64_t limit = INT64_MAX;
+  siginfo_t end = {0};
+  bool is_open = true;
+  int signals = ending_signals_or_exit();
+
+  /* Another process inside may hold the link: after a while PROG runs. */
+
+  while (!end.si_pid || (is_open && milliseconds() < limit)) {
+    struct pollfd ready[] = {{signals, POLLIN, 0},
+                             {is_open ? entry->link : -1, POLLIN, 0}};
+    int n = poll(ready, 2, end.si_pid ? WAIT_LIMIT : -1);
+    or_exit(n < 0 && errno == EINTR ? 0 : n, "poll", "the link");
+    if (ready[1].revents) {
+      is_open = copy_messages(entry->link);
+    }
+    if (ready[0].revents &&
+        read(signals, &info, sizeof(info)) == sizeof(info) &&
+        info.ssi_signo != SIGCHLD) {
+      give_up(end.si_pid ? 0 : helper, entry, info.ssi_signo);
+    }
+    if (!end.si_pid) {
+      or_exit(waitid(P_PID, helper, &end, WEXITED | WNOHANG), "waitid",
+              "for a child");
+      limit = milliseconds() + WAIT_LIMIT;
+    }
+  }
+  close(signals);
+  copy_messages(entry->link);
+  if (end.si_code != CLD_EXITED || end.si_status != 0) {
+    end_as(&end);
+  }
+}
+
+static _Noreturn void wait_outside(struct entry *entry, pid_t helper,
+                                   int signals) {
+  wait_for_helper(helper, entry);
+
+  /* In the foreground of a terminal there is someone who sees that this process
+   * stops, and can continue it. */
+
+  struct child child = {.pid = *entry->prog,
+                        .proc = entry->proc,
+                        .has_session = true,
+                        .may_resist = entry->is_careful,
+                        .may_be_stopped_inside = tcgetpgrp(0) != getpgrp()};
+  siginfo_t end = entry->has_terminal ? relay(&entry->terminal, &child, signals)
+                                      : wait_for_child(&child, signals);
+  copy_messages(entry->link);
+  end_as(&end);
+}
+
+/* ---- The process that goes inside ---- */
+
+/* The messages of this process go to the link until exec. Standard error may be
+ * a terminal that a process inside has stopped or filled. A descriptor that the
+ * caller closed is our own "/" by now, which no process inside may find. */
+static void prepare_descriptors(struct entry *entry) {
+  struct terminal *terminal = &entry->terminal;
+
+  entry->standard_error = terminal->is_replaced[2] ? terminal->slave : -1;
+  if (!terminal->is_replaced[2] && is_inherited(2)) {
+    entry->standard_error =
+        or_exit(fcntl(2, F_DUPFD_CLOEXEC, 3), "fcntl", "F_DUPFD_CLOEXEC");
+  }
+  or_exit(dup3(entry->link, 2, O_CLOEXEC), "dup3", "the link");
+  terminal->is_replaced[2] = false;
+  if (entry->has_terminal) {
+    replace_terminals_or_exit(terminal);
+  }
+  for (int fd = 0; fd <= 1; fd++) {
+    or_exit(is_inherited(fd) ? 0 : dup3(entry->link, fd, O_CLOEXEC), "dup3",
+            "the link");
+  }
+}
+
+/* Makes the process that goes inside, and returns in that alone. This one stays
+ * where no process of the container can stop, freeze or trace it. */
+static void fork_helper(struct entry *entry) {
+  struct caller_signals before = block_signals_or_exit();
+  sigset_t all = all_signals();
+  int signals = signalfd_or_exit(&all), ends[2];
+
+  entry->prog = mmap(NULL, sizeof(*entry->prog), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  or_exit(entry->prog == MAP_FAILED ? -1 : 0, "mmap", "the PID of PROG");
+  or_exit(
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
+      "socketpair", "the link");
+  show_pid = true;
+  show_call("clone", "SIGCHLD", (const char *[]){NULL});
+  pid_t helper = or_exit(fork_with(SIGCHLD), "clone", "to go inside");
+  entry->link = ends[helper == 0];
+  close(ends[helper != 0]);
+  if (helper) {
+    wait_outside(entry, helper, signals);
+  }
+
+  prepare_descriptors(entry);
+  if (!entry->is_careful) {
+    restore_signals_or_exit(&before);
+  }
+}
+
+/* ---- Join ---- */
+
+static void join(const struct entry *entry) {
   const struct target *target = &entry->target;
-  const struct parts *parts = &entry->parts;
-  bool enters = entry->credentials.enters;
-  /* The root before the namespace: if both are of one moment, or the target has
-   * moved on and came back, then what is joined has that root. */
+  bool drops_groups =
+      entry->is_careful || entry->uid.is_known || entry->gid.is_known;
 
-  if (target->pid) {
-    entry->root = open_below(target->dir, "root");
-    entry->cwd = open_below(target->dir, "cwd");
-  }
-  if (!(parts->types & CLONE_NEWNS)) {
-    return;
-  }
-
-  int mnt = open_part(parts, MOUNTS + SELF, CLONE_NEWNS, target);
-  unsigned long inside = target->user_ns;
-
-  if (!enters) {
-    entry->mounts = inode_of(mnt, "");
-    inside = inode_of(entry->proc, USERS);
-  } else if (!inside) {
-    inside =
-        inode_of(open_part(parts, USERS + SELF, CLONE_NEWUSER, target), "");
-  }
-  refuse_their_mounts(mnt, inside);
-}
-
-/* Makes the target's root and directory ours. A root that is not below that of
- * the namespace is of another one, and a directory that is not below the root
- * leads out of it (CVE-2024-21626). */
-static void take_root(const struct entry *entry) {
-  char path[PATH_MAX];
-
-  if (entry->root < 0) {
-    return;
-  }
-  if (CALL(fchdir, entry->root) < 0) {
-    err(FAILED, "fchdir to the root of the target");
-  }
-  if (CALL(getcwd, &path, sizeof(path)) < 0 || path[0] != '/') {
-    errx(FAILED, "the root of the target is not in the mount namespace that "
-                 "was joined");
-  }
-  if (CALL(chroot, ".") < 0) {
-    err(FAILED, "chroot to the root of the target");
-  }
-  if (CALL(fchdir, entry->cwd) < 0 || CALL(getcwd, &path, sizeof(path)) < 0 ||
-      path[0] != '/') {
-    if (CALL(chdir, "/") < 0) {
-      err(FAILED, "chdir /");
-    }
-  }
-}
-
-/* What is ours, and must not be PROG's. */
-static void leave_behind(const struct entry *entry) {
-  if (!entry->credentials.enters) {
-    drop_inheritable();
-  }
-  new_keyring(entry->proc);
-  reset_signals(entry->proc);
-  CALL(umask, 022);
-}
-
-/* All of the entry. Afterwards this process is what PROG will be, except that
- * it is itself in the PID namespace that it was in. */
-static void enter(struct entry *entry) {
-  struct limits limits = {0};
-  struct credentials *credentials = &entry->credentials;
-  bool drops =
-      entry->careful || credentials->uid != UNSET || credentials->gid != UNSET;
+  /* This process enters the cgroup, and PROG with it. A process that waits for
+   * them could be frozen there. */
 
   if (entry->confinement & CGROUP) {
-    join_cgroups(entry->proc, &entry->target);
+    join_cgroup_or_exit(entry->proc, target);
   }
   if (entry->confinement & LABEL) {
-    join_label(entry->proc, &entry->target);
+    take_label_or_exit(entry->proc, target);
   }
-  if (drops) {
-    drop_groups(credentials, &entry->target, &entry->parts);
+  bool may_stay = drops_groups && drop_groups_or_exit(target);
+  join_or_exit(entry->proc, target);
+  if (drops_groups) {
+    drop_groups_inside_or_exit(target, may_stay);
   }
-  join_all(&entry->parts, entry->proc, &entry->target);
-
-  /* A target that could change its namespaces under our eyes must not give
-   * another one to a PROG that keeps our user namespace. */
-
-  if (entry->mounts && !credentials->enters &&
-      inode_of(entry->proc, "thread-self/ns/mnt") != entry->mounts) {
-    errx(FAILED, "the target changed its mount namespace meanwhile");
-  }
-  if (drops) {
-    drop_groups_inside(credentials);
-  }
-  if (entry->careful) {
-    take_root(entry);
-  }
-
-  /* Whoever gives up root cannot lower these sets any more. */
-
-  if (entry->confinement & CAPS) {
-    limits = read_limits(&entry->target);
-    take_limits(&limits);
-  }
-  take_ids(credentials, &entry->target);
-  if (entry->careful) {
-    leave_behind(entry);
-  }
-  if (limits.no_new_privs && CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-    err(FAILED, "prctl PR_SET_NO_NEW_PRIVS");
+  bool no_new_privs =
+      entry->confinement & CAPS && limit_capabilities_or_exit(target);
+  take_ids_or_exit(target, entry->uid, entry->gid);
+  if (no_new_privs) {
+    CALL_OR_EXIT("no_new_privs", prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   }
 }
 
-/* The process that goes in, and what it leaves us by. */
-struct helper {
-  int pid;     /* 0 once it has ended */
-  int *prog;   /* the PID of PROG, once there is one, in shared memory */
-  int link[2]; /* a socket for messages, which closes when we die */
-};
+/* ---- Leave everything behind ---- */
 
-/* What PROG gets to know, and what it must not have open. */
-static void hide(const struct entry *entry, const struct helper *helper) {
-  struct line keep;
+static void leave_behind(const struct entry *entry) {
+  const int slave = entry->has_terminal ? entry->terminal.slave : -1;
+  const int ours[] = {entry->link, entry->standard_error, slave};
 
-  if (!entry->careful) {
-    return;
+  if (!(entry->target.flags & CLONE_NEWUSER)) {
+    drop_capabilities_or_exit();
   }
-  if (!entry->keep_env && !entry->their_env) {
-    make_environment(entry->credentials.uid);
+  leave_keyring_or_exit(entry->proc);
+  reset_signals_or_exit();
+  SHOW(umask, 022);
+  if (!entry->keeps_environment && !entry->takes_environment) {
+    complete_environment_or_exit(geteuid());
   }
-  keep.length = 0;
-  if (entry->keep) {
-    put_string(&keep, entry->keep);
-  }
-  if (helper) {
-    put_string(&keep, entry->keep ? "," : "");
-    put_number(&keep, helper->link[1]);
-    if (entry->has_terminal) {
-      put_char(&keep, ',');
-      put_number(&keep, entry->terminal.slave);
-    }
-  }
-  put_char(&keep, '\0');
-  close_others(*keep.text ? keep.text : NULL);
+  close_all_but_or_exit(entry->keep, ours, 3);
 }
 
-static _Noreturn void become(char **prog) {
+/* ---- Become PROG ---- */
+
+/* Makes the process that becomes PROG, and returns in that alone. A process
+ * keeps its PID, so setns(2) moves only its later children into a PID namespace
+ * (pid_namespaces(7)). With CLONE_PARENT such a child is one of the process
+ * outside too, which sees it stop and end (clone(2)). This process, which is in
+ * our own PID namespace, ends. */
+static void fork_prog(const struct entry *entry) {
+  show_call("clone", "CLONE_PARENT", (const char *[]){NULL});
+  pid_t pid =
+      or_exit_here(fork_with(CLONE_PARENT | SIGCHLD), "clone", "inside");
+  if (pid) {
+    *entry->prog = pid;
+    _exit(0);
+  }
+  begin_session_or_exit(entry->has_terminal ? &entry->terminal : NULL);
+  die_with_parent_or_exit(entry->link);
+}
+
+static _Noreturn void become_prog(const struct entry *entry, char **argv) {
   const char *shell = getenv("SHELL");
   char *words[] = {(char *)(shell && *shell ? shell : "/bin/sh"), NULL};
 
-  run(*prog ? prog : words);
-}
-
-/* The terminal must be in the devpts where PROG will look for its name. It is
- * made from outside: what they hand us there may be anything. */
-static void make_terminal(struct entry *entry) {
-  struct statx owner;
-  long uid, gid;
-
-  if (entry->root < 0) {
-    if (entry->parts.types & CLONE_NEWNS) {
-      errx(FAILED, "-t needs a process as TARGET, for its /dev/pts");
-    }
-    open_terminal(&entry->terminal, open_ptmx(), entry->proc);
-    return;
+  argv = *argv ? argv : words;
+  if (entry->link < 0) {
+    execute(argv);
   }
-  int master = open_ptmx_below(entry->root, entry->proc, &owner);
-  open_terminal(&entry->terminal, master, entry->proc);
-  uid = owner.stx_uid;
-  gid = owner.stx_gid;
-  if (CALL(fchown, entry->terminal.slave, uid, gid) < 0) {
-    err(FAILED, "fchown of the terminal to %ld:%ld", uid, gid);
+  show_call("execvp", "argv[0], argv", (const char *[]){argv[0], NULL});
+  if (entry->standard_error >= 0) {
+    or_exit(dup2(entry->standard_error, 2), "dup2", "standard error");
   }
-}
-
-/* Prints the messages that came by LINK so far: control characters are escaped,
- * and there are not more than it holds. Whether it is at its end. */
-static bool print_messages(int link) {
-  struct line line;
-  char bytes[4096];
-  long n = 1, rest = 1 << 16;
-
-  line.length = 0;
-  while (rest > 0 && (n = CALL(read, link, &bytes, sizeof(bytes))) > 0) {
-    rest -= n;
-    for (long i = 0; i < n; i++) {
-      if (bytes[i] == '\n') {
-        put_end(&line);
-        line.length = 0;
-      } else {
-        put_string(&line, (char[]){bytes[i], '\0'});
-      }
-    }
-  }
-  if (line.length) {
-    put_end(&line);
-  }
-  return n == 0;
-}
-
-/* Ends this process for INFO, of a signal, and before that what it put inside.
- * They may be frozen: so their end is not waited for, at least not for long. */
-static _Noreturn void give_up(const struct helper *helper,
-                              const struct signalfd_siginfo *info) {
-  const struct timespec moment = {0, 100000000};
-  const uint64_t sigchld = 1UL << (SIGCHLD - 1);
-  siginfo_t end = {.si_code = CLD_KILLED};
-
-  /* The kernel writes the PID of PROG before the helper comes back from
-   * clone(2), so when that has ended, it is there if PROG is. */
-
-  if (helper->pid) {
-    CALL(kill, helper->pid, SIGKILL);
-    CALL(rt_sigtimedwait, &sigchld, NULL, &moment, SET_SIZE);
-  }
-  if (*helper->prog > 0) {
-    CALL(kill, *helper->prog, SIGKILL);
-  }
-  print_messages(helper->link[0]);
-  end.si_status = info->ssi_signo;
-  end_as(&end);
-}
-
-/* Waits until the helper has ended, and PROG has been executed, which closes
- * their end of the link. A signal that asks us to end does end us meanwhile,
- * whatever those inside do: all others stay for later. */
-static void wait_for_helper(struct helper *helper) {
-  uint64_t set = 1UL << (SIGCHLD - 1) | 1UL << (SIGINT - 1) |
-                 1UL << (SIGTERM - 1) | 1UL << (SIGHUP - 1);
-  int signals = CALL(signalfd4, -1, &set, SET_SIZE, SFD_CLOEXEC);
-  struct signalfd_siginfo info;
-  siginfo_t end = {0};
-  long limit = 0;
-
-  if (signals < 0) {
-    err(FAILED, "signalfd");
-  }
-  for (;;) {
-    long rest = limit ? limit - now() : 0;
-    struct timespec left = {rest / 1000, rest % 1000 * 1000000};
-    struct pollfd ready[] = {{signals, POLLIN, 0},
-                             {helper->link[0], POLLIN, 0}};
-    if (rest < 0) {
-      break;
-    }
-    if (CALL(ppoll, &ready, 2, limit ? &left : NULL, NULL, 0) < 0 &&
-        errno != EINTR) {
-      err(FAILED, "ppoll");
-    }
-    if (ready[1].revents && print_messages(helper->link[0]) && end.si_pid) {
-      break;
-    }
-    if (ready[0].revents &&
-        CALL(read, signals, &info, sizeof(info)) == sizeof(info) &&
-        info.ssi_signo != SIGCHLD && !is_ignored(info.ssi_signo)) {
-      give_up(helper, &info);
-    }
-    if (!end.si_pid) {
-      if (CALL(waitid, P_PID, helper->pid, &end, WEXITED | WNOHANG, NULL) < 0) {
-        err(FAILED, "waitid");
-      }
-
-      /* A process inside that found the pipe can hold it open. */
-
-      if (end.si_pid) {
-        helper->pid = 0;
-        limit = now() + PATIENCE;
-      }
-    }
-    if (end.si_pid && (end.si_code != CLD_EXITED || end.si_status)) {
-      print_messages(helper->link[0]);
-      end_as(&end);
-    }
-  }
-  close_fd(signals);
-}
-
-/* The process that goes in, and that nobody inside can see. It leaves a child
- * there which is one of the process outside as well: CLONE_PARENT. */
-static _Noreturn void go_in(struct entry *entry, char **prog,
-                            const struct helper *helper,
-                            const struct signals *before) {
-  message_fd = helper->link[1];
-  close_fd(helper->link[0]);
-  if (entry->careful) {
-    reset_mask();
-  } else {
-    release_signals(before);
-  }
-  if (entry->has_terminal) {
-    use_terminal(&entry->terminal);
-  }
-  enter(entry);
-  hide(entry, helper);
-  int *born = helper->prog;
-  long child = CALL(clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, NULL,
-                    born, NULL, 0);
-  if (child == 0) {
-    if (entry->has_terminal) {
-      lead_session(&entry->terminal);
-    } else if (entry->careful && CALL(setsid) < 0) {
-      err(FAILED, "setsid");
-    }
-    die_with_parent(helper->link[1]);
-    become(prog);
-  }
-  if (child < 0) {
-    err(FAILED, errno == ENOMEM
-                    ? "clone (PID 1 of that namespace may have ended)"
-                    : "clone");
-  }
-  _exit(0);
-}
-
-/* setns(2) puts only children into a PID namespace, and only a child can leave
- * our session for certain. So a process that nobody inside can see makes the
- * entry, and leaves behind a child there that is a child of ours too: we stay
- * outside, whatever they do. */
-static _Noreturn void enter_by_child(struct entry *entry, char **prog) {
-  struct signals before = hold_signals();
-  int signals = open_signals(), group;
-  struct helper helper;
-  siginfo_t end;
-
-  helper.prog = mmap(NULL, sizeof(*helper.prog), PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (helper.prog == MAP_FAILED) {
-    err(FAILED, "mmap");
-  }
-  if (CALL(socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-           &helper.link[0]) < 0) {
-    err(FAILED, "socketpair");
-  }
-  helper.pid = CALL(clone, SIGCHLD, NULL, NULL, NULL, 0);
-  if (helper.pid < 0) {
-    err(FAILED, "clone");
-  }
-  if (helper.pid == 0) {
-    go_in(entry, prog, &helper, &before);
-  }
-  close_fd(helper.link[1]);
-  wait_for_helper(&helper);
-
-  /* In the foreground of a terminal somebody sees that we stop, and goes on. */
-
-  struct child child = {.pid = *helper.prog,
-                        .dir = -1,
-                        .alive = helper.link[0],
-                        .leads = entry->has_terminal || entry->careful,
-                        .hostile = entry->careful};
-  child.inside = !control(0, TIOCGPGRP, &group) || group != CALL(getpgid, 0);
-  if (child.leads) {
-    char path[48];
-    child.dir = CALL(openat, entry->proc, put_path(path, "", child.pid, ""),
-                     O_PATH | O_DIRECTORY | O_CLOEXEC);
-  }
-  end = entry->has_terminal ? relay(&entry->terminal, &child, signals)
-                            : wait_for(&child, signals);
-  print_messages(helper.link[0]);
-  end_as(&end);
+  execvp(argv[0], argv);
+  int error = errno;
+  dup2(entry->link, 2);
+  errno = error;
+  fail_exec("exec", argv[0]);
 }
 
 int main(int argc, char **argv) {
-  const char *files[MOST_PARTS + 1] = {NULL};
-  struct entry entry = {.root = -1, .cwd = -1};
+  struct entry entry = {.link = -1};
 
-  entry.credentials.uid = entry.credentials.gid = UNSET;
-  parse(argc, argv, &entry, &argv, files);
-  look_up(&entry, *argv++, files);
-  entry.careful = entry.parts.types & THEIRS;
-  entry.credentials.enters = entry.parts.types & CLONE_NEWUSER;
+  begin_or_exit(argc);
+  read_options_or_exit(argc, argv, &entry);
+  argv += optind;
 
-  if (entry.careful) {
-    if (!entry.unsealed) {
-      refuse_unsealed(entry.proc);
-    }
-    refuse_directories();
-    look_at_mounts(&entry);
+  find_target(&entry, argv[0]);
+  look_at_target(&entry);
+  bool stays_outside = entry.is_careful || entry.has_terminal;
+  if (stays_outside) {
+    fork_helper(&entry);
   }
-  if (entry.their_env) {
-    read_environment(entry.target.dir);
+  join(&entry);
+  if (entry.is_careful) {
+    leave_behind(&entry);
   }
-  if (entry.their_env || (entry.careful && !entry.keep_env)) {
-    wipe_environment();
+  if (stays_outside) {
+    fork_prog(&entry);
   }
-
-  if (entry.has_terminal) {
-    make_terminal(&entry);
-  }
-
-  /* Nobody but root of our own user namespace may look into this process once
-   * it is among them: see ptrace(2). */
-
-  if (entry.careful && CALL(prctl, PR_SET_DUMPABLE, 0) < 0) {
-    err(FAILED, "prctl PR_SET_DUMPABLE");
-  }
-  if (entry.careful || entry.has_terminal) {
-    enter_by_child(&entry, argv);
-  }
-  enter(&entry);
-  hide(&entry, NULL);
-  become(argv);
+  become_prog(&entry, argv + 1);
 }

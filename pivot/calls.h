@@ -39,6 +39,8 @@
 
 SYSTEM_CALL2(capget, struct __user_cap_header_struct *,
              struct __user_cap_data_struct *)
+SYSTEM_CALL2(capset, struct __user_cap_header_struct *,
+             struct __user_cap_data_struct *)
 SYSTEM_CALL3(close_range, unsigned, unsigned, int)
 SYSTEM_CALL5(execveat, int, const char *, char *const *, char *const *, int)
 SYSTEM_CALL5(fsconfig, int, unsigned, const char *, const void *, int)

@@ -52,26 +52,33 @@ struct reader open_proc_file(int proc, const char *name) {
   return file;
 }
 
-ssize_t read_line(struct reader *file, char *line, size_t size) {
-  ssize_t length = 0;
-
-  for (char byte = '\0'; byte != '\n'; length++) {
-    if (file->next == file->end) {
-      file->next = 0;
-      file->end = read(file->fd, file->bytes, sizeof(file->bytes));
+int read_byte(struct reader *file) {
+  if (file->next == file->end) {
+    file->next = 0;
+    file->end = read(file->fd, file->bytes, sizeof(file->bytes));
+    if (file->end <= 0) {
       errno = file->end == 0 ? 0 : errno;
-    }
-    if (file->end <= 0 && (file->end < 0 || length == 0)) {
-      close(file->fd);
+      file->end = 0;
       return -1;
     }
-    byte = file->end == 0 ? '\n' : file->bytes[file->next++];
-    if ((size_t)length < size) {
-      line[length] = byte == '\n' ? '\0' : byte;
-    }
   }
-  line[size - 1] = '\0';
-  return length - 1;
+  return file->bytes[file->next++];
+}
+
+ssize_t read_line(struct reader *file, char *line, size_t size) {
+  size_t length = 0;
+  int byte;
+
+  while ((byte = read_byte(file)) >= 0 && byte != '\n') {
+    line[length < size ? length : size - 1] = byte;
+    length++;
+  }
+  if (byte < 0 && (errno || length == 0)) {
+    close(file->fd);
+    return -1;
+  }
+  line[length < size ? length : size - 1] = '\0';
+  return length;
 }
 
 bool next_line_or_exit(struct reader *file, char line[LINE_SIZE]) {

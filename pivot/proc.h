@@ -22,13 +22,16 @@ int open_proc(void);
 struct reader {
   int fd; /* -1 if it could not be opened: errno tells why */
   ssize_t next, end;
-  char bytes[4096];
+  unsigned char bytes[4096];
 };
 
 /* Opens the file NAME of the procfs PROC, such as "self/status"; numbered()
  * makes a name with a PID in it. If the file is not on the mount that PROC is
  * on, errno is EXDEV. */
 struct reader open_proc_file(int proc, const char *name);
+
+/* Reads the next byte. -1 at the end, where errno is 0, and for an error. */
+int read_byte(struct reader *file);
 
 /* Reads the next line to LINE, of SIZE bytes, without its newline. Returns the
  * length that it has; if that is SIZE or more, LINE is cut. Returns -1, with

@@ -57,7 +57,7 @@ _nsteps() {
     idmap) options=e:g:H:hKn:O:o:ps:tu:Vv ;;
     inject) options=hV kinds=(process) ;;
     isolate) options=hV ;;
-    nsjoin) options=Ea:ef:g:hk:n:tu:Vvx kinds=(target) ;;
+    nsjoin) options=Ea:eg:hk:n:tu:Vvx kinds=(target) ;;
     pivot) options=fhk:o:Vv kinds=(directory) ;;
     pseudo) options=g:hu:V ;;
     safemount) options=f:hLo:r:t:U:Vv kinds=(file below) ;;

@@ -138,6 +138,7 @@ interrupted() {
   interrupted TERM timeout 5 inject "$waiter" true
   [ "$took" -le 35 ]
   kill -9 "$stopper"
+  pkill -9 -x -f 'sleep 5300' || true # its child, which it left
   wait_for eval '! pgrep -x -f "sleep 5300"'
   wait_for eval '! pgrep -x nsjoin'
 }

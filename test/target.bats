@@ -71,36 +71,38 @@ SCRIPT
   [ "$output" = "$(readlink "/proc/$child/ns/pid")" ]
 }
 
-# with_list SCRIPT COMMAND...: COMMAND where SCRIPT made the waiter's task/ in a
-# directory of its own, $1: as a kernel without such lists, or with bad ones.
-with_list() {
-  try unshare -m bash -c '
-    mkdir -p tasks; rm -rf tasks/*; eval "$2"
-    mount --bind tasks "/proc/$1/task"; exec "${@:3}"' bash "$pid" "$@"
+# injected CALL:error=ERRNO PATH COMMAND...: COMMAND, to which that call fails
+# for PATH.
+injected() {
+  try strace -f -qq -o /dev/null -e "inject=$1" -P "$2" -- "${@:3}"
 }
 
 @test "where the kernel lists no children, the processes are asked for their parent" {
   start contain -c -H box / sleep 7100
   inside
-  with_list : cat "/proc/$pid/task/$pid/children"
-  [ "$status" -ne 0 ]
-  with_list 'mkdir tasks/$1' inject "$pid" cat /proc/sys/kernel/hostname
+  injected openat:error=ENOENT "task/$pid/children" seal nsjoin "$pid" cat /proc/sys/kernel/hostname
   [ "$status" -eq 0 ]
   [ "$output" = box ]
 }
 
-@test "a list that cannot be read, or is cut, is an error, and nothing runs" {
+@test "a list that cannot be read, or is not of that procfs, is an error, and nothing runs" {
   start contain -c -H box / sleep 7100
   child=$(inside)
-  # The control: a whole list of the same kind is taken.
-  with_list 'mkdir tasks/$1; printf "%s " '"$child"' >tasks/$1/children' inject "$pid" cat /proc/sys/kernel/hostname
-  [ "$output" = box ]
-  for list in 'ln -s /proc/self/mem tasks/$1/children' 'mkdir tasks/$1/children' \
-    "printf '%s' $child >tasks/\$1/children" "printf '%s 12' $child >tasks/\$1/children"; do
-    with_list "mkdir tasks/\$1; $list" inject "$pid" touch "$PWD/ran"
-    [ "$status" -eq 125 ] || fail "$list"
-    [ ! -e ran ]
+  for error in EACCES EIO EMFILE; do
+    injected openat:error=$error "task/$pid/children" seal nsjoin "$pid" touch "$PWD/ran"
+    [ "$status" -eq 125 ] || fail "open $error"
+    injected read:error=$error "/proc/$pid/task/$pid/children" seal nsjoin "$pid" touch "$PWD/ran"
+    [ "$status" -eq 125 ] || fail "read $error"
   done
+  mkdir -p "tasks/$pid"
+  printf '%s 12' "$child" >"tasks/$pid/children"
+  for name in task "task/$pid/children"; do
+    source=tasks
+    [ "$name" = task ] || source=tasks/$pid/children
+    try unshare -m bash -c 'mount --bind "$1" "/proc/$2/$3"; exec seal nsjoin "$2" touch "$4"' bash "$source" "$pid" "$name" "$PWD/ran"
+    [ "$status" -eq 125 ] || fail "$name"
+  done
+  [ ! -e ran ]
 }
 
 @test "a process that waits for two containers is an error that names them" {
@@ -198,4 +200,10 @@ SCRIPT
   [ "$status" -eq 125 ]
   [[ $output != *hidepid* ]]
   [ ! -e /tmp/ran ]
+
+  # A container of alice's own is no secret to alice.
+  start as_user alice unshare --user --map-root-user --mount --pid --fork sleep 7402
+  wait_for pgrep -x -f 'sleep 7402'
+  hidden 2 seal nsjoin "$pid" readlink /proc/self/ns/pid
+  [ "$output" = "$(readlink "/proc/$(pgrep -x -f 'sleep 7402')/ns/pid")" ]
 }

@@ -1,0 +1,349 @@
+/* target.c: one process, for certain, and the namespaces that it is in.
+ * target.h has the contract. */
+
+#include "target.h"
+#include "../idmap/namespaces.h"
+#include <dirent.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
+
+/* ---- One process ---- */
+
+/* The PID of PIDFD's process in the procfs PROC. The kernel says -1 if that was
+ * waited for: from then on, another process can have its PID. It says 0 if the
+ * process is in none of PROC's namespaces. */
+static pid_t pid_or_exit(int proc, const char *word, int pidfd) {
+  char line[LINE_SIZE];
+  struct numbered name = numbered("self/fdinfo/", pidfd, "");
+  const char *text = proc_line(proc, name.text, "Pid:", line);
+  uint64_t pid = 0;
+
+  refuse_if(!text || !read_number(text, INT_MAX, &pid) || pid == 0, word,
+            "is no process that /proc shows");
+  return pid;
+}
+
+static bool is_on_mount_of(int fd, int directory) {
+  return look_up_or_exit(fd, "").stx_mnt_id ==
+         look_up_or_exit(directory, "").stx_mnt_id;
+}
+
+/* Makes the process of PIDFD the target. When it is asked for the second time,
+ * it has not been waited for, so its PID was no other process' meanwhile. */
+static void hold_or_exit(int proc, int pidfd, struct target *target) {
+  target->fd = pidfd;
+  target->pid = pid_or_exit(proc, target->word, pidfd);
+  target->directory =
+      or_exit(openat(proc, numbered("", target->pid, "").text,
+                     O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+              "open /proc/PID of", target->word);
+  pid_or_exit(proc, target->word, pidfd);
+  refuse_if(!is_on_mount_of(target->directory, proc), target->word,
+            "is covered by a mount in /proc");
+}
+
+/* ---- The container that a process waits for ---- */
+
+/* Whether the field NAME of the status of process PID is VALUE. False if the
+ * process has ended. Exits if /proc hides it. */
+static bool has_status_or_exit(int proc, pid_t pid, const char *name,
+                               const char *value) {
+  char line[LINE_SIZE];
+  const char *seen =
+      proc_line(proc, numbered("", pid, "/status").text, name, line);
+
+  refuse_if(!seen && (kill(pid, 0) == 0 || errno != ESRCH),
+            numbered("process ", pid, "").text,
+            "is hidden, and can be the container that TARGET waits for");
+  return seen && strcmp(seen, value) == 0;
+}
+
+/* Whether process PID lives, is a child of PARENT, and is PID 1 of a namespace
+ * one level below ours. NSpid is then the PID that it has here, and 1. Anyone
+ * may read that; to compare namespaces, one needs the right to trace the
+ * process (proc_pid_status(5), ptrace(2)). */
+static bool is_container_of(int proc, pid_t pid, pid_t parent) {
+  return has_status_or_exit(proc, pid,
+                            "NSpid:", numbered("", pid, "\t1").text) &&
+         has_status_or_exit(proc, pid,
+                            "PPid:", numbered("", parent, "").text) &&
+         !has_status_or_exit(proc, pid, "State:", "Z (zombie)");
+}
+
+/* What was seen so far of the children of PARENT. */
+struct search {
+  int proc;
+  pid_t parent, found; /* found: the container, or 0 */
+};
+
+static void look_at_or_exit(struct search *search, pid_t pid) {
+  struct numbered two = numbered("waits for two: ", search->found, " and ");
+
+  if (pid != search->found &&
+      is_container_of(search->proc, pid, search->parent)) {
+    refuse_if(search->found, numbered("process ", search->parent, "").text,
+              numbered(two.text, pid, "").text);
+    search->found = pid;
+  }
+}
+
+static DIR *open_list_or_exit(int directory, const char *name) {
+  int fd = or_exit(openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                   "open", name);
+  DIR *list = fdopendir(fd);
+
+  or_exit(list ? 0 : -1, "fdopendir", name);
+  refuse_if(!is_on_mount_of(fd, directory), name, "is covered by a mount");
+  return list;
+}
+
+/* The next number in LIST, or 0 at its end, where it is closed. */
+static pid_t next_number_or_exit(DIR *list) {
+  struct dirent *entry;
+  uint64_t number;
+
+  while (errno = 0, (entry = readdir(list))) {
+    if (read_number(entry->d_name, INT_MAX, &number)) {
+      return number;
+    }
+  }
+  or_exit(errno ? -1 : 0, "readdir", "/proc");
+  closedir(list);
+  return 0;
+}
+
+/* Looks at the children that the kernel lists for each thread of TARGET. They
+ * can be processes that /proc hides. A kernel may have no such lists
+ * (proc_tid_children(5)). */
+static void look_at_lists_or_exit(struct search *search,
+                                  const struct target *target) {
+  DIR *threads = open_list_or_exit(target->directory, "task");
+  pid_t thread;
+  int byte;
+
+  while ((thread = next_number_or_exit(threads))) {
+    struct numbered name = numbered("task/", thread, "/children");
+    struct reader list = open_proc_file(target->directory, name.text);
+    bool is_there = list.fd >= 0;
+    uint64_t pid = 0;
+
+    or_exit(errno == ENOENT || errno == ESRCH ? 0 : list.fd, "open", name.text);
+    while (is_there && (byte = read_byte(&list)) >= 0) {
+      if (byte == ' ') {
+        look_at_or_exit(search, pid);
+      }
+      pid = byte == ' ' ? 0 : pid * 10 + (byte - '0');
+    }
+    refuse_if(is_there && (errno || pid), name.text, "is cut");
+    close(list.fd);
+  }
+}
+
+/* Looks at all processes, for their parent. A list of children leaves out one
+ * that lives if another one ends while the list is read. */
+static void look_at_all_or_exit(struct search *search) {
+  DIR *processes = open_list_or_exit(search->proc, ".");
+  pid_t pid;
+
+  refuse_if(
+      !S_ISDIR(look_up_or_exit(search->proc, "1").stx_mode), "/proc",
+      "hides processes (hidepid), and a container of TARGET's can be one");
+  while ((pid = next_number_or_exit(processes))) {
+    look_at_or_exit(search, pid);
+  }
+}
+
+/* If TARGET waits for a container, makes PID 1 of that container the target. A
+ * process that waits is in our own PID namespace, and is not PID 1 there. If it
+ * cannot be decided, nothing is joined: PROG would run on the host. */
+static void enter_container_or_exit(int proc, struct target *target) {
+  struct search search = {.proc = proc, .parent = target->pid};
+
+  if (target->pid == 1 ||
+      !has_status_or_exit(proc, target->pid,
+                          "NSpid:", numbered("", target->pid, "").text)) {
+    return;
+  }
+  look_at_lists_or_exit(&search, target);
+  if (!search.found) {
+    look_at_all_or_exit(&search);
+  }
+  if (search.found) {
+    /* Another process can have that PID by now. The one that is held, and is
+     * seen to be the container after that, is the container. */
+
+    int pidfd =
+        or_exit(pidfd_open(search.found, 0), "pidfd_open", target->word);
+    hold_or_exit(proc, pidfd, target);
+    refuse_if(!is_container_of(proc, search.found, search.parent), target->word,
+              "has another container now");
+  }
+}
+
+/* ---- TARGET ---- */
+
+/* CLONE_NEW... of the namespace that FD has open; 0 if it is none. */
+static int flag_of(int fd) {
+  struct statfs fs;
+
+  return fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC
+             ? or_exit(ioctl(fd, NS_GET_NSTYPE), "ioctl", "NS_GET_NSTYPE")
+             : 0;
+}
+
+struct target target_or_exit(int proc, const char *word) {
+  struct target target = {.word = word, .directory = -1, .root = -1, .cwd = -1};
+  bool is_path = strchr(word, '/');
+  uint64_t pid;
+
+  target.fd =
+      is_path
+          ? or_exit(open(word, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+                    "open", word)
+          : inherited_fd_or_exit(word);
+  target.flags = flag_of(target.fd);
+  refuse_if(is_path && !target.flags, word, "is no namespace");
+  if (target.flags) {
+    return target;
+  }
+  refuse_if(proc < 0, "/proc", "is no whole procfs of our PID namespace");
+  if (target.fd < 0) {
+    usage_error_if(!read_number(word, INT_MAX, &pid) || pid == 0, word,
+                   "is no PID, no path with a / in it, and not fd:N");
+    target.fd = or_exit(pidfd_open(pid, 0), "pidfd_open", word);
+  }
+  hold_or_exit(proc, target.fd, &target);
+  enter_container_or_exit(proc, &target);
+  return target;
+}
+
+/* ---- Its namespaces ---- */
+
+/* What the process DIRECTORY in /proc has as NAME, such as uts:[4026531838]; ""
+ * if it has ended, or the kernel has no such namespaces. */
+static struct numbered namespace_or_exit(int directory, const char *name) {
+  struct numbered seen = {""};
+  char path[16] = "ns/";
+
+  strcat(path, name);
+  ssize_t n = readlinkat(directory, path, seen.text, sizeof(seen.text) - 1);
+  or_exit(n < 0 && errno != ENOENT ? -1 : 0, "readlink", path);
+  return seen;
+}
+
+void compare_namespaces_or_exit(int proc, struct target *target, int asked) {
+  int self = or_exit(openat(proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                     "open", "/proc/self");
+
+  for (int i = 0; i < KINDS; i++) {
+    struct numbered ours = namespace_or_exit(self, kinds[i].name);
+    struct numbered theirs =
+        namespace_or_exit(target->directory, kinds[i].name);
+    refuse_if(*ours.text && !*theirs.text, target->word, "has ended");
+    if ((!asked || asked & kinds[i].flag) &&
+        strcmp(ours.text, theirs.text) != 0) {
+      target->flags |= kinds[i].flag;
+    }
+  }
+  close(self);
+  refuse_if(!target->flags, target->word,
+            "is in our own namespaces: there is nothing to join");
+}
+
+int open_namespace_or_exit(const struct target *target, const char *path) {
+  return target->pid
+             ? or_exit(openat(target->directory, path, O_RDONLY | O_CLOEXEC),
+                       "open", path)
+             : target->fd;
+}
+
+/* The inode of the namespace PATH below DIRECTORY, or of DIRECTORY itself if
+ * PATH is "". 0 if there is none. */
+static ino_t inode_or_exit(int directory, const char *path) {
+  struct stat st = {0};
+  int failed = fstatat(directory, path, &st, AT_EMPTY_PATH);
+
+  or_exit(failed && errno == ENOENT ? 0 : failed, "stat", path);
+  return st.st_ino;
+}
+
+/* ---- Its root ---- */
+
+/* setns(2) makes the root of the mount namespace ours, and a process may have
+ * another one (chroot(2)). */
+void open_root_or_exit(struct target *target) {
+  const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+
+  target->root = or_exit(openat(target->directory, "root", flags), "open",
+                         "/proc/PID/root");
+  target->cwd =
+      or_exit(openat(target->directory, "cwd", flags), "open", "/proc/PID/cwd");
+}
+
+/* In a mount namespace that a less privileged user namespace owns, root of that
+ * one has placed the links and the mounts. PROG would follow them with more
+ * rights than those of who placed them. */
+void look_at_mounts_or_exit(int proc, struct target *target) {
+  int mounts = open_namespace_or_exit(target, "ns/mnt"), depth = 0;
+  bool enters = target->flags & CLONE_NEWUSER;
+  ino_t inside = inode_or_exit(enters ? target->directory : proc,
+                               enters ? "ns/user" : "self/ns/user");
+
+  target->mounts = inode_or_exit(mounts, "");
+  for (int owner = ioctl(mounts, NS_GET_USERNS); owner >= 0; depth++) {
+    if (inode_or_exit(owner, "") == inside) {
+      refuse_if(depth > 0, target->word,
+                "has a mount namespace of a user namespace below PROG's");
+      return;
+    }
+    owner = ioctl(owner, NS_GET_PARENT);
+  }
+
+  /* EPERM means that the owner is above the namespaces that we may see, or
+   * beside them (ioctl_ns(2)). A filter would answer EPERM to any question. */
+
+  bool is_above = errno == EPERM && ioctl(mounts, NS_GET_NSTYPE) == CLONE_NEWNS;
+  or_exit(is_above ? 0 : -1, "ioctl", "NS_GET_USERNS");
+}
+
+/* Makes the root and the working directory of the target ours. A directory that
+ * has no path below the new root would lead out of it (CVE-2024-21626):
+ * getcwd(2) knows. */
+static void take_root_or_exit(const struct target *target) {
+  const char *name = "the root of TARGET";
+  char path[PATH_MAX];
+
+  CALL_OR_EXIT(name, fchdir, target->root);
+  refuse_if(!getcwd(path, sizeof(path)), name,
+            "is not in the mount namespace that was joined");
+  CALL_OR_EXIT(name, chroot, ".");
+  if (SHOW(fchdir, target->cwd) < 0 || !getcwd(path, sizeof(path))) {
+    CALL_OR_EXIT("/", chdir, "/");
+  }
+}
+
+/* ---- The join ---- */
+
+void join_or_exit(int proc, const struct target *target) {
+  /* One call for all namespaces: it joins all of them or none, and all of the
+   * same process at the same moment (setns(2), since Linux 5.8). It asks for
+   * CAP_SYS_ADMIN over the owner of each namespace, by the credentials that we
+   * have before the call: what they do not suffice for, the ones after it would
+   * not either, since a user namespace gives rights over itself and what is
+   * below, and who may join it has these already (validate_nsset() in
+   * kernel/nsproxy.c, user_namespaces(7)). */
+
+  show_namespaces("setns", target->flags);
+  or_exit_here(setns(target->fd, target->flags), "setns", target->word);
+
+  /* The process may have changed its namespaces since they were looked at. */
+
+  refuse_if(target->flags & CLONE_NEWNS &&
+                inode_or_exit(proc, "self/ns/mnt") != target->mounts,
+            target->word, "changed its mount namespace meanwhile");
+  if (target->root >= 0) {
+    take_root_or_exit(target);
+  }
+}
