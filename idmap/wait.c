@@ -63,8 +63,7 @@ bool is_key(const struct signalfd_siginfo *info) {
          (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT);
 }
 
-/* The bits of a set in /proc/PID/status: strtoull(3) is larger. */
-static uint64_t read_hex(const char *digit) {
+uint64_t read_hex(const char *digit) {
   uint64_t bits = 0;
 
   for (; *digit; digit++) {

@@ -85,7 +85,10 @@ siginfo_t wait_for_child(struct child *child, int signals);
 /* Ends this process as that child ended: with its status, or of its signal. */
 _Noreturn void end_as(const siginfo_t *end);
 
-/* ---- Time ---- */
+/* ---- Time, numbers ---- */
+
+/* The bits of a set in /proc/PID/status. (strtoull(3) is larger.) */
+uint64_t read_hex(const char *digits);
 
 enum { WAIT_LIMIT = 1000 }; /* for a program that was told to end */
 

@@ -2,6 +2,7 @@
  * contract. */
 
 #include "confinement.h"
+#include "../idmap/wait.h"
 #include "../pivot/proc.h"
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -138,7 +139,7 @@ bool limit_capabilities_or_exit(const struct target *target) {
   int present;
 
   or_exit(word ? 0 : -1, "read", "CapBnd of TARGET");
-  uint64_t bounding = strtoull(word, NULL, 16);
+  uint64_t bounding = read_hex(word);
   for (int n = 0; (present = prctl(PR_CAPBSET_READ, n)) >= 0; n++) {
     if (present && !(bounding >> n & 1)) {
       struct numbered name = numbered("capability ", n, "");

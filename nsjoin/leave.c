@@ -22,19 +22,32 @@ static bool is_plain(const char *word, size_t size) {
   return *word && strlen(word) < size && !has_control;
 }
 
-void wipe_environment_or_exit(void) {
-  const char *value = getenv("TERM");
-  char term[64] = "";
+/* Adds VARIABLE, which must stay, to an environment of our own: setenv(3) and
+ * its malloc(3) would be an eighth of this program. */
+static void add_variable_or_exit(char *variable) {
+  static char *variables[4096];
+  static int count;
 
-  if (value && is_plain(value, sizeof(term))) {
-    strcpy(term, value);
-  }
+  refuse_if(count == 4095, "-e", "TARGET has too many variables");
+  variables[count++] = variable;
+  environ = variables;
+}
+
+void wipe_environment_or_exit(bool keeps_term) {
+  static char term[64] = "TERM=";
+  const char *value = getenv("TERM");
+  bool is_known =
+      keeps_term && value && is_plain(value, sizeof(term) - strlen(term));
+
+  strcat(term, is_known ? value : "");
   show_call("memset", "environ", (const char *[]){NULL});
   for (char **variable = environ; *variable; variable++) {
     memset(*variable, 0, strlen(*variable));
   }
-  clearenv();
-  or_exit(*term ? setenv("TERM", term, 1) : 0, "setenv", "TERM");
+  *environ = NULL;
+  if (is_known) {
+    add_variable_or_exit(term);
+  }
 }
 
 void take_environment_or_exit(int directory) {
@@ -50,10 +63,9 @@ void take_environment_or_exit(int directory) {
   or_exit(byte < 0 && errno ? -1 : 0, "read", "environ of TARGET");
   refuse_if(length == sizeof(text), "-e", "TARGET's environment is too large");
   close(file.fd);
-  clearenv();
   for (char *next = text; next < text + length; next += strlen(next) + 1) {
     if (strchr(next, '=') && *next != '=') {
-      or_exit(putenv(next) ? -1 : 0, "putenv", next);
+      add_variable_or_exit(next);
     }
   }
 }
@@ -88,6 +100,7 @@ static const char *path_or(const char *path, const char *otherwise) {
 
 void complete_environment_or_exit(uid_t uid) {
   char text[LINE_SIZE], root[] = "root", *fields[7] = {uid == 0 ? root : NULL};
+  static char store[2048], *next = store;
 
   find_user(uid, text, fields);
   const char *const variables[][2] = {
@@ -97,8 +110,12 @@ void complete_environment_or_exit(uid_t uid) {
       {"LOGNAME", fields[0]},
       {"SHELL", path_or(fields[6], "/bin/sh")}};
   for (int i = 0; i < 5; i++) {
-    const char *name = variables[i][0], *value = variables[i][1];
-    or_exit(value ? setenv(name, value, 1) : 0, "setenv", name);
+    if (variables[i][1]) {
+      add_variable_or_exit(next);
+      next =
+          stpcpy(stpcpy(stpcpy(next, variables[i][0]), "="), variables[i][1]);
+      next++;
+    }
   }
 }
 

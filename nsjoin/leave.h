@@ -13,9 +13,9 @@
 
 /* ---- Environment ---- */
 
-/* Overwrites the bytes of our environment with zeros, and leaves TERM alone in
- * it: root of the container may read /proc/PID/environ. */
-void wipe_environment_or_exit(void);
+/* Overwrites the bytes of our environment with zeros: root of the container may
+ * read /proc/PID/environ. If KEEPS_TERM, TERM alone is in it then. */
+void wipe_environment_or_exit(bool keeps_term);
 
 /* Makes the environment the one that process DIRECTORY in /proc was started
  * with. */

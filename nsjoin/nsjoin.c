@@ -157,7 +157,7 @@ static void look_at_target(struct entry *entry) {
   }
   if (entry->takes_environment ||
       (entry->is_careful && !entry->keeps_environment)) {
-    wipe_environment_or_exit();
+    wipe_environment_or_exit(!entry->takes_environment);
   }
   if (entry->takes_environment) {
     take_environment_or_exit(target->directory);
