@@ -40,7 +40,6 @@ void wipe_environment_or_exit(bool keeps_term) {
       keeps_term && value && is_plain(value, sizeof(term) - strlen(term));
 
   strcat(term, is_known ? value : "");
-  show_call("memset", "environ", (const char *[]){NULL});
   for (char **variable = environ; *variable; variable++) {
     memset(*variable, 0, strlen(*variable));
   }

@@ -197,11 +197,11 @@ static struct statx top_of(int tree) {
   return failed ? look_up_or_exit(tree, "") : top; /* a file, or closed to us */
 }
 
-/* Attaches TREE to PLACE. */
+/* Attaches TREE to TARGET. */
 static void attach(struct root *root, const struct line *line, int tree,
-                   const struct place *place) {
+                   const struct place *target) {
   struct statx top = top_of(tree), here = look_up_or_exit(root->fd, "");
-  bool covers = is_same_place(here, place->found);
+  bool covers = is_same_place(here, target->found);
 
   /* Before the mount is attached, so that it receives nothing from mounts that
    * it shall not share with; and again afterwards, since what is attached to a
@@ -216,7 +216,7 @@ static void attach(struct root *root, const struct line *line, int tree,
    * /proc/self/fd/N, and someone may have mounted a /proc that leads elsewhere
    * (CVE-2025-52881). */
 
-  CALL_OR_EXIT(line->target, move_mount, tree, "", place->fd, "",
+  CALL_OR_EXIT(line->target, move_mount, tree, "", target->fd, "",
                MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
   if (covers) {
 
@@ -228,7 +228,7 @@ static void attach(struct root *root, const struct line *line, int tree,
     }
     root->fd = or_exit(fcntl(tree, F_DUPFD_CLOEXEC, 3), "fcntl", root->path);
   } else {
-    look_again(root, place->path, tree, &top);
+    look_again(root, target->path, tree, &top);
   }
   set_attributes(line, tree, line->sharing);
 }

@@ -47,10 +47,10 @@ static void make_or_exit(const struct place *place,
                          const struct missing *missing) {
   int parent = place->parent, failed;
   const char *name = place->name;
-  mode_t mask = umask(0);
+  mode_t mask = umask(0), mode = missing->mode;
 
   umask(missing->is_exact ? 0 : mask);
-  failed = S_ISDIR(missing->type) ? SHOW(mkdirat, parent, name, missing->mode)
+  failed = S_ISDIR(missing->type) ? SHOW(mkdirat, parent, name, mode)
            : S_ISLNK(missing->type)
                ? SHOW(symlinkat, missing->text, parent, name)
                : SHOW(mknodat, parent, name, S_IFREG | 0666, 0);

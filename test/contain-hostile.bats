@@ -114,7 +114,7 @@ plant() {
         # a user has to be given a cgroup first
         [[ $user$option != alice-b ]] || continue
         in_box $option "$root" sh -c 'echo r''an'
-        [[ $status -eq 125 && $output != *ran* && $output == *"safemount: line"*"/$place"* ]]
+        [[ $status -eq 125 && $output != *ran* && $output == *"safemount: fd:"*"/$place"* ]]
       done
       rm -f "$root/$place"
       mkdir -m 1777 "$root/$place"

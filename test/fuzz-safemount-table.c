@@ -1,28 +1,26 @@
-/* Lines of a TABLE: no byte beyond them is touched, no field is made up. */
+/* fuzz-safemount-table: any line of a table. Each field of it lies within the
+ * line, and what is taken makes sense. */
 
-#include "../safemount/table.h"
-#include <stdlib.h>
-
-ABOUT("fuzz", "\n");
+#include "fuzz-safemount.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char *line = malloc(size + 1);
-  struct fields fields;
+  static struct lines lines;
+  char *text = malloc(size + 1);
 
-  memcpy(line, data, size);
-  line[size] = '\0';
-  if (!parse_line(line, size, &fields) && *fields.source) {
-    const char *all[] = {fields.source, fields.target, fields.type,
-                         fields.options};
-    for (int i = 0; i < 4; i++) {
-      if (all[i] < line || all[i] + strlen(all[i]) > line + size) {
-        abort();
-      }
+  memcpy(text, data, size);
+  text[size] = '\0';
+  lines.count = 0;
+  message_prefix = "table:1: ";
+  RUN(read_line_or_exit(&lines, (struct line){0}, text));
+  for (size_t i = 0; i < lines.count; i++) {
+    const struct line *line = &lines.lines[i];
+    const char *all[] = {line->source, line->target, line->type};
+    for (int j = 0; j < 3; j++) {
+      CHECK(all[j] >= text && all[j] + strlen(all[j]) <= text + size);
     }
-    if (!*fields.target || !*fields.type) {
-      abort();
-    }
+    CHECK(*line->source && *line->type);
+    check_line(line);
   }
-  free(line);
+  free(text);
   return 0;
 }
