@@ -52,6 +52,23 @@ load idmap
   done
 }
 
+@test "ids that need more than 16 or 31 bits, and the last one, are what they are" {
+  mkdir -m 777 "$here/open"
+  chmod 755 "$here" "${here%/*}" "${here%/*/*}"
+  for id in 65535 65536 2147483647 2147483648 4294967294; do
+    try idmap -u "0:$id:1" -g "0:$id:1" sh -c 'id -u; : >"$1"; tr -s " " </proc/self/uid_map' sh "$here/open/$id"
+    [ "$status" -eq 0 ]
+    [ "$output" = $'0\n 0 '"$id 1" ]
+    [ "$(stat -c %u:%g "$here/open/$id")" = "$id:$id" ]
+    # Inside, as root's own id there.
+    try idmap -u "$id:0:1" -g "$id:0:1" sh -c 'id -u; id -g'
+    [ "$output" = "$id"$'\n'"$id" ]
+    # As the id of the caller.
+    try setpriv --reuid="$id" --regid="$id" --clear-groups idmap -u root -g self sh -c 'id -u; id -g'
+    [ "$output" = $'0\n'"$id" ] || fail "$id: $output"
+  done
+}
+
 @test "340 ranges are mapped, and 341 are refused" {
   most=$(for ((i = 0; i < 340; i++)); do printf '%d:%d:1,' "$((2 * i))" "$((3 * i))"; done)
   try idmap -u "${most%,}" -g root cat /proc/self/uid_map
