@@ -61,6 +61,21 @@ load idmap
   done
 }
 
+@test "all leaves out a namespace that the kernel does not have; its name is an error" {
+  lacking=(strace -f -qq -o /dev/null -P self/ns/time -e inject=faccessat:error=ENOENT --)
+  for arguments in '-u all -g all' -K; do
+    # shellcheck disable=SC2086
+    try "${lacking[@]}" idmap $arguments -n all readlink /proc/self/ns/time /proc/self/ns/uts
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "$(readlink /proc/self/ns/time)" ]
+    [ "${lines[1]}" != "$(readlink /proc/self/ns/uts)" ]
+    # shellcheck disable=SC2086
+    try "${lacking[@]}" idmap -v $arguments -n uts,time echo ran
+    [ "$status" -eq 125 ]
+    [[ $output == *ns/time* && $output != *ran && $output != *unshare* ]]
+  done
+}
+
 @test "in a new network namespace, lo is up" {
   make_user alice 100000:65536
   for user in root alice; do
