@@ -30,6 +30,34 @@ load idmap
   done
 }
 
+@test "-O runs if -o failed, if PROG cannot be executed, and if a later part of the step fails" {
+  : >"$here/no-program"
+  for arguments in '-u all -g all' '-u all -g all -n pid' '-K -n mnt'; do
+    # shellcheck disable=SC2086
+    try idmap $arguments -o 'echo made; exit 3' -O 'echo "$STATUS"' echo ran
+    [ "$status" -eq 125 ]
+    [[ $output == made*$'\n'125 && $output != *ran* ]]
+    # shellcheck disable=SC2086
+    try idmap $arguments -o 'echo made' -O 'echo "$STATUS"' nonesuch
+    [ "$status" -eq 127 ]
+    [[ $output == made*$'\n'127 ]]
+    # shellcheck disable=SC2086
+    try idmap $arguments -o 'echo made' -O 'echo "$STATUS"' "$here/no-program"
+    [ "$status" -eq 126 ]
+    [[ $output == made*$'\n'126 ]]
+  done
+  try refuse mount:error=EPERM idmap -n mnt -o 'echo made' -O 'echo "$STATUS"' echo ran
+  [ "$status" -eq 125 ]
+  [[ $output == made*$'\n'125 && $output != *ran* ]]
+}
+
+@test "-O does not run if -o never began" {
+  make_user alice 100000:10
+  try as_user alice idmap -u 0:200000:1 -g root -o 'echo before' -O 'echo after' echo ran
+  [ "$status" -eq 125 ]
+  [[ $output != *before* && $output != *after* && $output != *ran ]]
+}
+
 @test "-O runs outside after the end, with the status, however PROG ended" {
   try idmap -O 'echo "$STATUS $(readlink /proc/self/ns/user)"; [ "$PID" -gt 1 ]' sh -c 'exit 7'
   [ "$status" -eq 7 ]
@@ -50,6 +78,19 @@ load idmap
   wait "$!" || true
   wait_for test -s "$here/status"
   [ "$(<"$here/status")" = 143 ]
+}
+
+@test "-o sets the clocks of a new time namespace, and PROG sees them" {
+  make_user alice 100000:65536
+  outside=$(cut -d. -f1 /proc/uptime)
+  for row in 'root -n time' 'root -n time,pid' 'root -K -n time' 'root -n all' 'alice -n time' 'alice -n all'; do
+    read -r user arguments <<<"$row"
+    # shellcheck disable=SC2086
+    try as_user "$user" idmap $arguments -o 'echo boottime 864000 0 >"/proc/$PID/timens_offsets"' cat /proc/uptime
+    [ "$status" -eq 0 ] || fail "$row"
+    [ "${output%%.*}" -ge "$((outside + 864000))" ] || fail "$row"
+  done
+  [ "$(cut -d. -f1 /proc/uptime)" -lt "$((outside + 864000))" ]
 }
 
 @test "a cgroup is made in -o, entered before its namespace is made, and removed in -O" {
