@@ -25,6 +25,15 @@ load idmap
   wait "$pid" || true
 }
 
+@test "with -v each line begins with the PID of the process that makes the call" {
+  try bash -c 'echo "$$"; exec idmap -v -n pid -u all -g all true'
+  [ "$status" -eq 0 ]
+  pid=${lines[0]}
+  [[ ${lines[1]} == "$pid + clone("* ]]
+  [[ ${lines[-1]} == '1 + execvp("true"'* ]]
+  [ "$(grep -cvE "^($pid|1) \+ " <<<"$output")" -eq 1 ]
+}
+
 @test "what PROG closes is closed" {
   # A reader of what PROG wrote must not wait for idmap.
   mkfifo "$here/out" "$here/held"
