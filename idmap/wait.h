@@ -90,7 +90,7 @@ _Noreturn void end_as(const siginfo_t *end);
 /* The bits of a set in /proc/PID/status. (strtoull(3) is larger.) */
 uint64_t read_hex(const char *digits);
 
-enum { WAIT_LIMIT = 1000 }; /* for a program that was told to end */
+enum { WAIT_LIMIT = 2000 }; /* for a program that was told to end */
 
 /* Milliseconds of a clock that nobody sets. */
 int64_t milliseconds(void);

@@ -215,7 +215,9 @@ void unescape(char *text) {
 /* ---- Descriptors that the caller left open ---- */
 
 bool is_inherited(int fd) {
-  return fcntl(fd, F_GETFD) == 0;
+  int flags = fcntl(fd, F_GETFD);
+
+  return flags == 0 || (flags < 0 && errno != EBADF);
 }
 
 int inherited_fd_or_exit(const char *word) {

@@ -235,7 +235,7 @@ step() {
     case $tool in
       pivot) [[ $opened =~ ^(\.|/|/\.\.|/proc|[1self]+/mountinfo|self/ns/mnt|\ )*$ ]] ;;
       seal) [ "$opened" = "/ /bin/true " ] ;;
-      nsjoin) [[ $opened =~ ^($BATS_TEST_TMPDIR/net|/proc|self(/ns/[a-z]+)?|\ )*$ ]] ;;
+      nsjoin) [[ $opened =~ ^(/|$BATS_TEST_TMPDIR/net|/proc|self(/ns/[a-z]+)?|\ )*$ ]] ;;
       idmap) [[ $opened =~ ^(/|/proc|(self|[0-9]+)/(uid_map|gid_map|setgroups)|\ )*$ ]] ;;
       safemount) [[ $opened =~ ^(/|/\.\.|${target//\//|}|$BATS_TEST_TMPDIR/source|\ )*$ ]] ;; # by component
     esac
