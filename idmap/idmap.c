@@ -269,6 +269,28 @@ static _Noreturn void exit_as_outside(pid_t helper) {
   _exit(FAILED);
 }
 
+/* Enters the namespaces that -o comes before. */
+static void enter_last_namespaces(const struct plan *plan) {
+  int flags = plan->namespaces;
+
+  /* exec enters a time namespace that was unshared only since Linux 6.1. */
+
+  if (flags & CLONE_NEWTIME) {
+    const char *name = "self/ns/time_for_children";
+    int fd =
+        or_exit(openat(plan->proc, name, O_RDONLY | O_CLOEXEC), "open", name);
+    or_exit_here(SHOW(setns, fd, CLONE_NEWTIME), "setns", name);
+    close(fd);
+  }
+
+  /* The root of a cgroup namespace is the cgroup that this process is in, and
+   * -o may have moved it. */
+
+  if (flags & CLONE_NEWCGROUP) {
+    or_exit_here(SHOW(unshare, CLONE_NEWCGROUP), "unshare", "CLONE_NEWCGROUP");
+  }
+}
+
 /* The process that will be PROG, in its new namespaces. LINK leads to the
  * process outside, or is -1 if there is none: then the maps are written. */
 static void go_inside(struct plan *plan, int link) {
@@ -287,22 +309,7 @@ static void go_inside(struct plan *plan, int link) {
     }
   }
 
-  /* exec enters a time namespace that was unshared only since Linux 6.1. */
-
-  if (flags & CLONE_NEWTIME) {
-    const char *name = "self/ns/time_for_children";
-    int fd =
-        or_exit(openat(plan->proc, name, O_RDONLY | O_CLOEXEC), "open", name);
-    or_exit_here(SHOW(setns, fd, CLONE_NEWTIME), "setns", name);
-    close(fd);
-  }
-
-  /* The root of a cgroup namespace is the cgroup that this process is in, and
-   * -o may have moved it. */
-
-  if (flags & CLONE_NEWCGROUP) {
-    or_exit_here(SHOW(unshare, CLONE_NEWCGROUP), "unshare", "CLONE_NEWCGROUP");
-  }
+  enter_last_namespaces(plan);
   if (plan->is_user) {
     take_ids(plan);
   }
@@ -465,6 +472,19 @@ static _Noreturn void finish(const struct plan *plan, pid_t pid,
   end_as(end);
 }
 
+/* Runs -o. If it fails, -O is run all the same: it undoes what -o did. */
+static void run_before(const struct plan *plan, pid_t pid,
+                       const struct caller_signals *signals) {
+  siginfo_t end = {.si_code = CLD_EXITED};
+
+  if (plan->before && !run_command(plan->before, pid, -1, signals)) {
+    warn("-o", "the command failed");
+    kill(pid, SIGKILL);
+    end.si_status = FAILED;
+    finish(plan, pid, &end, signals);
+  }
+}
+
 /* PROG is a child, as PID 1 of a namespace has to be: the PID of a process does
  * not change, so unshare(2) makes that namespace for children only. */
 static _Noreturn void wait_outside(struct plan *plan, char **prog) {
@@ -515,13 +535,7 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
   /* After -o nothing may fail that would keep -O from running, and when PROG is
    * let go, nothing that it waits for. */
 
-  if (plan->before && !run_command(plan->before, child.pid, -1, &signals)) {
-    siginfo_t failed = {.si_code = CLD_EXITED};
-    failed.si_status = FAILED;
-    warn("-o", "the command failed");
-    kill(child.pid, SIGKILL);
-    finish(plan, child.pid, &failed, &signals);
-  }
+  run_before(plan, child.pid, &signals);
   close_unneeded(plan, ends[1], fd);
   send_word_or_exit(ends[1]);
   siginfo_t end = plan->has_terminal ? relay(&plan->terminal, &child, fd)
@@ -593,31 +607,38 @@ static bool has_terminal(void) {
   return is_terminal(0) || is_terminal(1) || is_terminal(2);
 }
 
-/* What the options ask for that does not depend on ids. */
-static void plan_namespaces_or_exit(struct plan *plan, char **given) {
+/* Options that exclude each other; FLAGS are the namespaces of -n. */
+static void refuse_contradictions(char **given, int flags, bool all) {
   const char *groups = given['s'] ? given['s'] : "deny", *name = given['H'];
-  bool all = given['n'] && strcmp(given['n'], "all") == 0;
-  int flags = given['n'] ? read_namespaces_or_exit(given['n'], plan->proc) : 0;
-  bool is_pid = flags & CLONE_NEWPID;
-
-  plan->is_user = !given['K'];
-  plan->is_denied = plan->is_user && strcmp(groups, "deny") == 0;
-  plan->namespaces = flags & ~CLONE_NEWUSER;
-  plan->hostname = name;
-  plan->before = given['o'];
-  plan->after = given['O'];
-  plan->has_terminal = given['t'];
-  plan->waits = is_pid || plan->after || plan->has_terminal;
 
   usage_error_if(strcmp(groups, "deny") && strcmp(groups, "allow"), groups,
                  "is neither allow nor deny");
   usage_error_if(given['K'] && (given['u'] || given['g'] || given['s'] ||
-                                given['p'] || !plan->namespaces),
+                                given['p'] || !(flags & ~CLONE_NEWUSER)),
                  "-K", "needs -n, and no -g, -p, -s or -u");
   usage_error_if(given['K'] && flags & CLONE_NEWUSER && !all, "-K",
                  "makes no user namespace");
   usage_error_if(name && (!(flags & CLONE_NEWUTS) || strlen(name) > 64), "-H",
                  "needs a new uts namespace and at most 64 bytes");
+}
+
+/* What the options ask for that does not depend on ids. */
+static void plan_namespaces_or_exit(struct plan *plan, char **given) {
+  bool all = given['n'] && strcmp(given['n'], "all") == 0;
+  int flags = given['n'] ? read_namespaces_or_exit(given['n'], plan->proc) : 0;
+  bool is_pid = flags & CLONE_NEWPID;
+
+  plan->is_user = !given['K'];
+  plan->is_denied =
+      plan->is_user && !(given['s'] && strcmp(given['s'], "allow") == 0);
+  plan->namespaces = flags & ~CLONE_NEWUSER;
+  plan->hostname = given['H'];
+  plan->before = given['o'];
+  plan->after = given['O'];
+  plan->has_terminal = given['t'];
+  plan->waits = is_pid || plan->after || plan->has_terminal;
+
+  refuse_contradictions(given, flags, all);
   refuse_if(plan->proc < 0 &&
                 (plan->is_user || plan->waits || flags & CLONE_NEWTIME),
             "/proc", "is no whole procfs of our PID namespace");

@@ -2,6 +2,7 @@
  * contract. */
 
 #include "terminal.h"
+#include "../pivot/proc.h"
 #include <linux/magic.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -409,12 +410,15 @@ static void read_input(struct terminal *terminal, struct flow *typed,
 
 /* With EXTPROC, the key for the end of a file is that only if PROG has read all
  * that came before it. What is on its way is there a moment later. */
-static bool has_read_all(const struct terminal *terminal,
-                         const struct flow *typed) {
+static void type_pending_end(struct terminal *terminal, struct flow *typed) {
   int unread;
 
-  return !typed->length && milliseconds() - typed->since >= 100 &&
-         (ioctl(terminal->slave, FIONREAD, &unread) < 0 || unread == 0);
+  if (terminal->at_end && !typed->length &&
+      milliseconds() - typed->since >= 100 &&
+      (ioctl(terminal->slave, FIONREAD, &unread) < 0 || unread == 0)) {
+    terminal->at_end = false;
+    type_end(terminal, typed);
+  }
 }
 
 /* ---- The relay ---- */
@@ -537,10 +541,7 @@ siginfo_t relay(struct terminal *terminal, struct child *child, int signals) {
       }
       rest -= shown.length;
     }
-    if (terminal->at_end && has_read_all(terminal, &typed)) {
-      terminal->at_end = false;
-      type_end(terminal, &typed);
-    }
+    type_pending_end(terminal, &typed);
     poll_or_exit(terminal, child, &typed, &shown, fds, signals, end.si_pid);
 
     if (fds[SIGNALS].revents) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "wait.h"
+#include <sys/stat.h>
 #include <termios.h>
 
 /* What is typed on the new terminal. */

@@ -1,6 +1,7 @@
 /* wait.c: waiting for PROG as a good parent. wait.h has the contract. */
 
 #include "wait.h"
+#include "../pivot/proc.h"
 #include <poll.h>
 #include <sys/prctl.h>
 

@@ -11,8 +11,9 @@
 
 #pragma once
 
-#include "../pivot/proc.h"
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
