@@ -263,12 +263,12 @@ delegates() {
   for space in mnt mnt,pid; do
     try strace -f -qq -u alice -e trace=fork,clone,execve,wait4,waitid,exit_group -o "$here/log" idmap -n $space true
     [ "$status" -eq 0 ]
-    # Both are started before the first has ended.
-    new=$(grep -nE 'execve.*/new[ug]idmap' "$here/log" | tail -n 1 | cut -d: -f1)
+    # Both are forked before the first is waited for.
+    parent=$(awk '/execve.*new[ug]idmap/ {print $1}' "$here/log" | head -n 1)
+    parent=$(grep -E "(fork|clone).* = $parent\$" "$here/log" | awk '{print $1}')
+    [ "$(grep -E "^$parent .*((fork|clone)\(|waitid\()" "$here/log" | grep -v CLONE_NEW | grep -oE 'fork|clone|waitid' | head -n 3 | sed 's/fork\|clone/new/' | xargs)" = 'new new waitid' ]
     helpers=$(awk '/execve.*new[ug]idmap/ {print $1}' "$here/log" | paste -sd '|')
     [ "$(grep -cE '/new[ug]idmap' "$here/log")" -ge 2 ]
-    end=$(grep -nE "^($helpers) .*exit_group" "$here/log" | head -n 1 | cut -d: -f1)
-    [ "$new" -lt "$end" ]
     # The process that they are given has not ended before them.
     target=$(grep -o '"/usr/bin/newuidmap", "[0-9]*"' "$here/log" | grep -o '[0-9]*' | head -n 1)
     last=$(grep -nE "^($helpers) .*exit_group" "$here/log" | tail -n 1 | cut -d: -f1)
