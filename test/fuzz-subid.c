@@ -6,58 +6,30 @@
  */
 
 #include "fuzz.h"
-#include <stdio.h>
 
-#include "../idmap/first/words.h"
-
-ABOUT("fuzz", "\n");
-
-static struct file {
-  const char *text;
-  size_t length, next;
-} files[2];
-static size_t piece;
-
-static long fake_call(long number, long a, long b, long c, long d) {
-  (void)d;
-  if (number == SYS_openat) {
-    struct file *file = &files[strcmp((const char *)b, "/etc/subuid") == 0];
-    file->next = 0;
-    return 10 + (file - files);
-  }
-  if (number == SYS_lseek) {
-    files[a - 10].next = 0;
-  }
-  if (number == SYS_read) {
-    struct file *file = &files[a - 10];
-    size_t n = file->length - file->next;
-    n = n < (size_t)c ? n : (size_t)c;
-    n = n < piece ? n : piece;
-    CHECK(c > 0);
-    memcpy((void *)b, file->text + file->next, n);
-    file->next += n;
-    return n;
-  }
-  return number == SYS_write ? c : 0;
-}
+#include "../idmap/map.c"
+#include "../pivot/proc.c"
+#include "../pivot/step.c"
 
 /* Whether a line of FILE delegates ID to the user UID, who has NAME, as far as
- * can be said without any of the code under test. */
+ * can be said without any of the code under test. A line that does not fit is
+ * passed over, and a byte of 0 ends one. */
 static bool delegated(unsigned long id, const struct file *file,
                       const char *name, unsigned long uid) {
   const char *at = file->text, *stop = at + file->length;
 
   while (at < stop) {
     const char *end = memchr(at, '\n', stop - at);
-    char line[4096], owner[4096], number[32];
+    char line[1024], owner[1024], number[32];
     unsigned long first, count;
     int used = 0;
     size_t length = (end ? end : stop) - at;
-    if (length < 4095 && !memchr(at, '\0', length)) {
+    if (length < sizeof(line)) {
       memcpy(line, at, length);
       line[length] = '\0';
+      length = strlen(line);
       snprintf(number, sizeof(number), "%lu", uid);
-      if (sscanf(line, "%4000[^:]:%lu:%lu%n", owner, &first, &count, &used) ==
+      if (sscanf(line, "%1023[^:]:%lu:%lu%n", owner, &first, &count, &used) ==
               3 &&
           (size_t)used == length && first <= id && id - first < count &&
           (strcmp(owner, number) == 0 || (*name && !strcmp(owner, name)))) {
@@ -74,16 +46,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct caller caller;
   static struct map map;
-  static char subuid[1 << 16];
+  static char subuid[1 << 16], name[256];
 
   if (size < 2) {
     return 0;
   }
-  size_t long_line = data[1] % 2 ? 4080 : 0;
+  size_t long_line = data[1] % 2 ? 1008 : 0;
   piece = data[0] ? data[0] * 17 + long_line : SIZE_MAX;
   const char *text = (const char *)data + 2;
   const char *half = memchr(text, 0xff, size - 2);
-  files[0] = (struct file){text, half ? half - text : 0, 0};
+  files[0] = (struct file){"/etc/passwd", text, half ? half - text : 0, 0};
   const char *rest = half ? half + 1 : text;
   size_t length = text + size - 2 - rest;
   if (length > sizeof(subuid) - long_line) {
@@ -91,25 +63,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   memset(subuid, 'x', long_line);
   memcpy(subuid + long_line, rest, length);
-  files[1] = (struct file){subuid, long_line + length, 0};
+  files[1] = (struct file){"/etc/subuid", subuid, long_line + length, 0};
 
-  caller = (struct caller){.uid = data[1],
-                           .id = data[1],
-                           .file = "/etc/subuid",
-                           .accounts = "/etc/passwd"};
+  caller = (struct caller){.uid = data[1], .id = data[1]};
   add_range(&caller.parent, 0, 0, 4294967295);
-  memset(&passwd, 0, sizeof(passwd));
 
   map.length = -1;
-  RUN(make_map(NULL, &caller, &map));
+  RUN(make_map_or_exit(NULL, &caller, &map));
   if (map.length < 1) {
     return 0;
   }
-  const char *name = user_name(&caller);
+  find_user_or_exit(caller.uid, name);
   for (int i = 0; i < map.length; i++) {
     struct range range = map.ranges[i];
-    CHECK(range.count > 0 && range.outside + range.count <= 4294967295);
-    if (range.outside == caller.id || range.outside == BLOCK_FIRST) {
+    CHECK(range.count > 0 &&
+          (uint64_t)range.outside + range.count <= 4294967295);
+    if (range.outside == caller.id || range.outside == block_first) {
       continue;
     }
     CHECK(range.outside != 0);
