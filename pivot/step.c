@@ -149,7 +149,9 @@ int option_or_exit(int argc, char **argv, const char *known,
   if (letter >= 0 && strchr(known, letter)[1] == ':') {
     usage_error_if(strchr(given, letter) && !strchr(often, letter), option,
                    "is given twice");
-    given[strlen(given)] = letter; /* no more letters than KNOWN has */
+    if (!strchr(given, letter)) {
+      given[strlen(given)] = letter; /* no more than KNOWN has */
+    }
   }
   return letter;
 }

@@ -55,6 +55,14 @@ prog_in() {
   [ "$status" -eq 64 ]
 }
 
+@test "-e may be given 4095 times" {
+  mapfile -t most < <(printf -- '-eA%s=\n' {1..4095})
+  [ "$(idmap -K -n uts "${most[@]}" /usr/bin/env | wc -l)" -eq 4095 ]
+  status=0
+  idmap -K -n uts "${most[@]}" -e B= true || status=$?
+  [ "$status" -eq 64 ]
+}
+
 @test "the commands outside keep the caller's environment" {
   try env MARK=mine idmap -n pid -e MARK=inside -e A=1 -o 'echo "$MARK $A"' -O 'echo "$MARK $A"' \
     /bin/sh -c 'echo "$MARK $A"'
