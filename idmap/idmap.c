@@ -508,8 +508,12 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
       .has_session = plan->has_session};
   if (child.pid == 0) {
     close(ends[1]);
-    go_inside(plan, ends[0]);
+
+    /* Before it tells that it is there: a signal that is blocked when it comes,
+     * and has no handler in PID 1 later, would be lost. */
+
     restore_signals_or_exit(&signals);
+    go_inside(plan, ends[0]);
     die_with_parent_or_exit(ends[0]);
     become_prog(plan, prog);
   }

@@ -105,6 +105,14 @@ ended() {
   done
 }
 
+@test "a signal that comes during -o ends PROG afterwards" {
+  for arguments in '-n pid' '-O true'; do
+    # shellcheck disable=SC2086
+    try env --default-signal idmap $arguments -o 'kill -TERM $PPID' sleep 9
+    [ "$status" -eq 143 ] || fail "$arguments: $status"
+  done
+}
+
 @test "a signal that PID 1 ignores does not end it, and those that mean nothing do not" {
   started "trap '' TERM HUP; echo >\"\$1\"; sleep 0.5; exit 3" -n pid
   kill -TERM "$pid"
