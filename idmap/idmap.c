@@ -147,17 +147,19 @@ static void write_maps(const struct plan *plan, pid_t pid,
                        const struct caller_signals *signals) {
   bool is_root = plan->users.uid == 0;
   pid_t uid_helper = 0, gid_helper = 0;
+  struct numbered name = numbered("", pid, "/setgroups");
   char line[LINE_SIZE];
 
   /* Only before the groups are mapped can setgroups(2) be denied. A file can be
    * closed to a group: to drop that group would be a gain (CVE-2014-8989). */
 
   if (plan->is_denied) {
-    struct numbered name = numbered("", pid, "/setgroups");
     write_file_or_exit(plan->proc, name.text, "deny");
-    char *state = proc_line(plan->proc, name.text, "", line);
-    refuse_if(!state || strcmp(state, "deny") != 0, name.text, "is not deny");
   }
+  const char *wanted = plan->is_denied ? "deny" : "allow";
+  char *state = proc_line(plan->proc, name.text, "", line);
+  refuse_if(!state || strcmp(state, wanted) != 0, name.text,
+            plan->is_denied ? "is not deny" : "is not allow here");
 
   /* The two need 0.6 ms each, so they run side by side. */
 
@@ -536,9 +538,6 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
     }
   }
 
-  /* After -o nothing may fail that would keep -O from running, and when PROG is
-   * let go, nothing that it waits for. */
-
   run_before(plan, child.pid, &signals);
   close_unneeded(plan, ends[1], fd);
   send_word_or_exit(ends[1]);
@@ -583,7 +582,10 @@ static void plan_ids_or_exit(struct plan *plan, char **given) {
   plan->gid = choose_id_or_exit(&plan->gids, &plan->groups);
   refuse_if(!plan->is_denied && plan->users.uid != 0 &&
                 is_own(&plan->gids, &plan->groups),
-            "-s allow", "needs delegated groups: see subgid(5)");
+            "-s allow",
+            numbered("needs a line in /etc/subgid, such as ", plan->users.uid,
+                     ":100000:65536")
+                .text);
 }
 
 /* Fills GIVEN with the argument of each option, or what is not NULL for one
@@ -600,7 +602,16 @@ static void read_options_or_exit(int argc, char **argv, char **given,
       usage_error_if(!strchr(optarg, '=') || *optarg == '=', optarg,
                      "is not NAME=VALUE");
       usage_error_if(count == 4095, "-e", "is given too often");
-      environment[count++] = optarg;
+
+      /* As with env(1), the last one of a name counts. */
+
+      size_t length = strcspn(optarg, "=") + 1;
+      int i = 0;
+      while (i < count && strncmp(environment[i], optarg, length) != 0) {
+        i++;
+      }
+      environment[i] = optarg;
+      count += i == count;
       plan->environment = environment;
     }
   }

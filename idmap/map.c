@@ -151,11 +151,12 @@ static bool next_fields_or_exit(struct reader *file, char line[1024],
   ssize_t length = file->fd;
 
   while (length >= 0 && (length = read_line(file, line, 1024)) >= 0) {
+    bool is_text = length < 1024 && strlen(line) == (size_t)length;
     *rest = line;
     for (int i = 0; i < 3; i++) {
       fields[i] = strsep(rest, ":");
     }
-    if (length < 1024 && fields[2]) {
+    if (is_text && fields[2]) {
       return true;
     }
   }

@@ -108,7 +108,8 @@ load containers
   [[ $output == *"4 27"* && $output == *000000000000021* && $output == *0000000000000001* ]]
   try carry seal nsjoin "$inside" grep -E '^(Groups|CapInh|CapAmb|SigBlk|SigIgn|Umask)' /proc/self/status
   [ "$status" -eq 0 ]
-  [ "$(tr -d ' \t' <<<"$output")" = "Umask:0022
+  # 32 to 34 are libc's own: it does not change how they are handled.
+  [ "$(tr -d ' \t' <<<"$output" | sed -E 's/^SigIgn:0000000[0-3][08]0000000$/SigIgn:0000000000000000/')" = "Umask:0022
 Groups:
 SigBlk:0000000000000000
 SigIgn:0000000000000000
