@@ -111,9 +111,9 @@ _nsteps() {
     idmap-s) _nsteps_offer -W 'allow deny' ;;
     safemount-t) _nsteps_offer -W "$(sed 's/^nodev//' /proc/filesystems)" ;;
     safemount-o)
-      _nsteps_list bind rbind move remount ro rw nosuid nodev noexec nosymfollow \
+      _nsteps_list bind rbind remount ro rw nosuid nodev noexec nosymfollow \
         noatime relatime strictatime nodiratime private slave shared unbindable \
-        rprivate rslave rshared runbindable create=dir create=file optional idmap=
+        rprivate rslave rshared runbindable create=dir create=file optional nofail idmap=
       ;;
     *-[iOo] | seal-a) _nsteps_offer -c ;;
   esac
