@@ -14,6 +14,7 @@
 #include "../pivot/proc.h"
 #include "table.h"
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 const char tool[] = "safemount";
 const char usage[] =
@@ -135,6 +136,7 @@ static void set_attributes(const struct line *line, int mount,
                            struct change change) {
   struct mount_attr *attr = &change.attr;
   int flags = AT_EMPTY_PATH | (change.is_recursive ? AT_RECURSIVE : 0);
+  struct statfs fs;
 
   if (attr->attr_set || attr->attr_clr || attr->propagation) {
     show_call("mount_setattr",
@@ -144,6 +146,13 @@ static void set_attributes(const struct line *line, int mount,
               (const char *[]){NULL, "", NULL, change.words});
     or_exit_here(mount_setattr(mount, "", flags, attr, MOUNT_ATTR_SIZE_VER0),
                  "mount_setattr", line->target);
+
+    /* A seccomp filter may say 0 and do nothing. To statfs(2), ro, nosuid,
+     * nodev and noexec are the same four bits. */
+
+    or_exit(fstatfs(mount, &fs), "fstatfs", line->target);
+    refuse_if(attr->attr_set & ~(uint64_t)fs.f_flags & 15, line->target,
+              "does not have the flags that were set");
   }
 }
 
@@ -173,15 +182,12 @@ static void look_again(const struct root *root, const char *path, int tree,
   struct place place;
 
   strcpy(place.path, path);
-  bool is_open = walk(root, &place, &(const struct missing){0});
-  if (is_open && place.found.stx_mnt_id == top->stx_mnt_id) {
+  if (walk(root, &place, &(const struct missing){0}) &&
+      place.found.stx_mnt_id == top->stx_mnt_id) {
     close_place(root, &place);
     return;
   }
-  if (!is_open && errno != ELOOP) {
-    warn_errno("open", place.path);
-  }
-  warn(path, "was moved or covered while it was mounted on");
+  warn(path, "is walked again, and does not lead to the mount");
   if (!detach(tree, S_ISDIR(top->stx_mode))) {
     warn(path, "is still mounted, where it was moved to");
   }
@@ -203,10 +209,9 @@ static void attach(struct root *root, const struct line *line, int tree,
   struct statx top = top_of(tree), here = look_up_or_exit(root->fd, "");
   bool covers = is_same_place(here, target->found);
 
-  /* Before the mount is attached, so that it receives nothing from mounts that
-   * it shall not share with; and again afterwards, since what is attached to a
-   * shared mount becomes shared. What is unbindable cannot be attached there.
-   */
+  /* If this fails, nothing is attached yet. It is done again below, because
+   * what is attached to a shared mount becomes shared; and what is unbindable
+   * cannot be attached to one. */
 
   if (line->sharing.attr.propagation != MS_UNBINDABLE) {
     set_attributes(line, tree, line->sharing);
@@ -325,10 +330,10 @@ static void unmount(const struct root *root, const char *target) {
   /* No call unmounts by a descriptor. So one name is looked up once more, in
    * the directory that was walked to, and it must not be a link. */
 
-  refuse_if(S_ISLNK(look_up_or_exit(place.parent, place.name).stx_mode), target,
-            "is a symbolic link");
   CALL_OR_EXIT(target, fchdir, place.parent);
   CALL_OR_EXIT(target, umount2, place.name, UMOUNT_NOFOLLOW);
+  refuse_if(is_same_place(place.found, look_up_or_exit(AT_FDCWD, place.name)),
+            target, "is still mounted");
   CALL_OR_EXIT("back", fchdir, cwd);
 }
 
@@ -363,14 +368,13 @@ int main(int argc, char **argv) {
     }
   }
   argv += optind;
-  char *type = given['t'], *options = given['o'], *target = given['U'];
-  usage_error_if(!!given['f'] + !!target + (type || options) > 1,
+  char *type = given['t'] ? given['t'] : none, *target = given['U'];
+  usage_error_if(!!given['f'] + !!target + (given['t'] || given['o']) > 1,
                  "-f, -U, and -o or -t", "exclude each other");
   if (!given['f'] && !target) {
     usage_error_if(!argv[0] || !argv[1], "SOURCE or TARGET", "is missing");
-    struct line line = {.source = argv[0], .target = argv[1]};
-    line.type = type ? type : none;
-    add_line_or_exit(&lines, line, options ? options : none);
+    struct line line = {.source = argv[0], .target = argv[1], .type = type};
+    add_line_or_exit(&lines, line, given['o'] ? given['o'] : none);
     argv += 2;
   }
 

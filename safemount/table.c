@@ -27,7 +27,7 @@ static const struct word words[] = {
     {"optional", "nofail", ANYWHERE, OPTIONAL, 0},
     {"bind", "rbind", BIND | REMOUNT, BINDS, 0},
     {"remount", NULL, REMOUNT, REMOUNTS, 0},
-    {"move", NULL, NOWHERE, REMOUNTS, 0},
+    {"move", NULL, NOWHERE, REMOUNTS, 0}, /* like other remounts, mount(8)'s */
     {"ro", "rw", FLAGS, FLAG, MOUNT_ATTR_RDONLY},
     {"nosuid", "suid", FLAGS, FLAG, MOUNT_ATTR_NOSUID},
     {"nodev", "dev", FLAGS, FLAG, MOUNT_ATTR_NODEV},
@@ -135,8 +135,9 @@ static void add_mode_or_exit(struct line *line, const char *word) {
 
 /* ---- Lines ---- */
 
-/* Reads OPTIONS into LINE. Returns the kinds of line that its words may stand
- * in. Those of the file system are moved together. */
+/* Reads OPTIONS into LINE. Each word leaves fewer kinds of line that all of
+ * them may stand in; those that are left are returned. What is not known is a
+ * word for the file system, and is moved behind the one before it. */
 static unsigned read_words_or_exit(struct line *line, char *options) {
   unsigned kinds = line->kind == MAKE ? MAKE : line->kind | BIND | REMOUNT;
   char *word;
@@ -150,7 +151,7 @@ static unsigned read_words_or_exit(struct line *line, char *options) {
     }
     kinds &= known ? known->kinds : MOUNT_NEW;
     wrong_if(!kinds, word,
-             line->said & 1U << REMOUNTS || (known && known->effect == REMOUNTS)
+             (known ? known->effect == REMOUNTS : line->said & 1U << REMOUNTS)
                  ? "is done by mount(8); here, remount sets flags of the mount"
                  : "has no effect with the TYPE and the words before it");
     if (known) {
@@ -190,7 +191,7 @@ void add_line_or_exit(struct lines *lines, struct line line, char *options) {
 
 /* ---- Tables ---- */
 
-/* Cuts TEXT into the fields of LINE, and adds that. */
+/* Cuts TEXT at its blanks into the fields of LINE, and adds that. */
 static void read_line_or_exit(struct lines *lines, struct line line,
                               char *text) {
   static char none[1];

@@ -46,14 +46,13 @@ static int open_in_root(int root, const char *path, int flags) {
 static void make_or_exit(const struct place *place,
                          const struct missing *missing) {
   int parent = place->parent, failed;
-  const char *name = place->name;
   mode_t mask = umask(0), mode = missing->mode;
 
   umask(missing->is_exact ? 0 : mask);
-  failed = S_ISDIR(missing->type) ? SHOW(mkdirat, parent, name, mode)
+  failed = S_ISDIR(missing->type) ? SHOW(mkdirat, parent, place->name, mode)
            : S_ISLNK(missing->type)
-               ? SHOW(symlinkat, missing->text, parent, name)
-               : SHOW(mknodat, parent, name, S_IFREG | 0666, 0);
+               ? SHOW(symlinkat, missing->text, parent, place->name)
+               : SHOW(mknodat, parent, place->name, S_IFREG | 0666, 0);
   or_exit(errno == EEXIST ? 0 : failed, "make", place->path);
   umask(mask);
 }
@@ -123,7 +122,7 @@ bool open_below_or_exit(const struct root *root, const char *path,
     return true;
   }
   refuse_if(errno == ELOOP, place->path, "is a symbolic link");
-  or_exit(errno == ENOENT && missing->is_optional ? 0 : -1,
+  or_exit(errno == ENOENT && missing->is_optional && !missing->type ? 0 : -1,
           root->follows_links ? "openat2" : "open", place->path);
   close_place(root, place);
   errno = ENOENT;

@@ -355,6 +355,30 @@ END
   [ "$(grep -E '^(open_tree|move_mount|mount_setattr|fs[a-z]*|statx) ' <<<"$output")" = "" ] || fail "$output"
 }
 
+# As behind a seccomp filter whose errno is 0.
+@test "a call that says 0 and does nothing is seen, and PROG does not run" {
+  alone <<'END'
+    cd "$here"
+    lies() {
+      refuse "$1:retval=0" safemount -r root "${@:2}" echo ran && exit 1
+      safemount -r root -U dir && exit 1
+      return 0
+    }
+    refuse() {
+      strace -f -qq -o /dev/null -e "inject=$1" -- "${@:2}"
+    }
+    lies move_mount -o bind "$here/source" dir
+    lies mount_setattr -o bind,ro "$here/source" dir
+    lies mkdirat -t dir none new
+    lies mknodat -o bind,create=file "$here/file" new
+    lies symlinkat -t symlink x new
+    mount -t tmpfs tmpfs root/proc
+    lies umount2 -U proc
+END
+  [[ $status -eq 0 && $output != *ran* ]]
+  [[ $output == *"dir: does not have the flags that were set"*"proc: is still mounted"* ]]
+}
+
 @test "an openat2 that is disturbed a few times is tried again" {
   alone <<'END'
     strace -o "$here/log" -e trace=openat2 -e inject=openat2:error=EAGAIN:when=1..9 \
