@@ -158,11 +158,12 @@ static int copy_or_exit(const struct program *prog) {
    */
 
   void (*inherited)(int) = signal(SIGXFSZ, SIG_IGN);
+  or_exit(inherited == SIG_ERR ? -1 : 0, "signal", "SIGXFSZ");
   for (; moved > 0 && copied < prog->st.st_size; copied += moved) {
     moved = or_exit(SHOW(sendfile, memfd, prog->fd, NULL, most), "sendfile",
                     prog->path);
   }
-  signal(SIGXFSZ, inherited);
+  or_exit(signal(SIGXFSZ, inherited) == SIG_ERR ? -1 : 0, "signal", "SIGXFSZ");
 
   /* If the file was written to while we read it, the copy is half of each. */
 
