@@ -17,7 +17,9 @@ int read_namespaces_or_exit(char *list, int proc) {
       char path[32] = "self/ns/";
       bool is_named = strcmp(word, kinds[i].name) == 0;
       strcat(path, kinds[i].name);
-      bool exists = proc < 0 || faccessat(proc, path, F_OK, 0) == 0;
+      int failed = proc < 0 ? 0 : faccessat(proc, path, F_OK, 0);
+      bool exists = !failed;
+      or_exit(failed && errno != ENOENT ? -1 : 0, "access", path);
       refuse_if(is_named && !exists, path,
                 "is not there: this kernel has no such namespaces");
       is_known |= is_named;
