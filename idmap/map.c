@@ -216,11 +216,15 @@ static _Noreturn void fail_delegation(const struct caller *caller) {
 /* ---- A map for the caller ---- */
 
 void identify_or_exit(int proc, bool gids, struct caller *caller) {
-  uint32_t outside;
+  uint32_t outside, real, saved;
+
+  /* Not geteuid(2), which has no way to tell that it failed: a filter that
+   * refuses it makes root a user who has 2^32 - 1 for an id. */
 
   caller->gids = gids;
-  caller->uid = geteuid();
-  caller->id = gids ? getegid() : geteuid();
+  or_exit(getresuid(&real, &caller->uid, &saved), "getresuid", "");
+  or_exit(getresgid(&real, &caller->id, &saved), "getresgid", "");
+  caller->id = gids ? caller->id : caller->uid;
   read_map_or_exit(proc, gids ? "self/gid_map" : "self/uid_map",
                    &caller->parent);
 
