@@ -617,9 +617,10 @@ static void read_options_or_exit(int argc, char **argv, char **given,
   }
 }
 
-/* Whether one of descriptors 0-2 is a terminal. */
+/* Whether one of descriptors 0-2 is a terminal for certain. If the kernel does
+ * not tell, PROG gets a session of its own, since that keeps more from it. */
 static bool has_terminal(void) {
-  return is_terminal(0) || is_terminal(1) || is_terminal(2);
+  return isatty(0) || isatty(1) || isatty(2);
 }
 
 /* Options that exclude each other; FLAGS are the namespaces of -n. */
