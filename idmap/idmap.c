@@ -393,7 +393,8 @@ static void link_or_exit(int ends[2]) {
 
 /* PROG takes the place of this process. */
 static _Noreturn void replace(struct plan *plan, char **prog) {
-  struct sigaction initial = {.sa_handler = SIG_DFL}, caller;
+  struct sigaction initial = {.sa_handler = SIG_DFL};
+  struct caller_signals signals;
   static gid_t groups[65536];
   pid_t self = getpid();
   int user = plan->is_user ? CLONE_NEWUSER : 0, ends[2] = {-1, -1};
@@ -406,7 +407,8 @@ static _Noreturn void replace(struct plan *plan, char **prog) {
                     is_own(&plan->gids, &plan->groups);
   bool needs_helper = plan->before || (plan->is_user && !writes_own);
 
-  or_exit(sigaction(SIGCHLD, &initial, &caller), "sigaction", "SIGCHLD");
+  or_exit(sigprocmask(SIG_SETMASK, NULL, &signals.mask), "sigprocmask", "");
+  or_exit(sigaction(SIGCHLD, &initial, &signals.child), "sigaction", "SIGCHLD");
   if (needs_helper) {
     link_or_exit(ends);
     plan->helper = or_exit(fork(), "fork", "for the process outside");
@@ -437,7 +439,11 @@ static _Noreturn void replace(struct plan *plan, char **prog) {
   if (plan->helper && !succeeds_or_exit(plan->helper)) {
     _exit(FAILED);
   }
-  or_exit(sigaction(SIGCHLD, &caller, NULL), "sigaction", "SIGCHLD");
+
+  /* musl blocks all signals during fork(2), setgroups(2), setresuid(2) and
+   * setresgid(2), and does not look whether they are unblocked again. */
+
+  restore_signals_or_exit(&signals);
   become_prog(plan, prog);
 }
 
