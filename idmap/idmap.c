@@ -522,6 +522,7 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
 
     restore_signals_or_exit(&signals);
     go_inside(plan, ends[0]);
+    restore_signals_or_exit(&signals); /* as in replace() */
     die_with_parent_or_exit(ends[0]);
     become_prog(plan, prog);
   }
