@@ -242,13 +242,12 @@ static void attach(struct root *root, const struct line *line, int tree,
 
 /* Carries out a line that mounts something. */
 static void mount_line(struct root *root, const struct line *line) {
-  bool is_made = line->missing.type;
   struct place place;
 
   /* With create=, nothing is made for a source that does not exist. Without,
    * nothing is mounted for a target that does not. */
 
-  if (!is_made &&
+  if (!line->missing.type &&
       !open_below_or_exit(root, line->target, &line->missing, &place)) {
     return;
   }
@@ -265,7 +264,7 @@ static void mount_line(struct root *root, const struct line *line) {
   if (line->kind == BIND || line->flags.attr.attr_set & MOUNT_ATTR_IDMAP) {
     set_attributes(line, tree, line->flags);
   }
-  if (is_made) {
+  if (line->missing.type) {
     open_below_or_exit(root, line->target, &line->missing, &place);
   }
   attach(root, line, tree, &place);

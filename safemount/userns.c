@@ -46,7 +46,6 @@ static void write_map_or_exit(int proc, const char *name, const char *ranges) {
 
 int new_userns_or_exit(const char *ranges) {
   int proc = open_proc(), pipe[2], status;
-  char byte;
 
   refuse_if(proc < 0, "/proc", "is no whole procfs of our PID namespace");
   or_exit(pipe2(pipe, O_CLOEXEC), "pipe2", "for a user namespace");
@@ -59,7 +58,7 @@ int new_userns_or_exit(const char *ranges) {
       or_exit_here(fork_with(CLONE_NEWUSER), "clone", "CLONE_NEWUSER");
   if (child == 0) {
     close(pipe[1]);
-    _exit(read(pipe[0], &byte, 1) != 0);
+    _exit(read(pipe[0], &status, 1) != 0);
   }
   write_map_or_exit(proc, numbered("", child, "/uid_map").text, ranges);
   write_map_or_exit(proc, numbered("", child, "/gid_map").text, ranges);

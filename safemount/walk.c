@@ -45,14 +45,14 @@ static int open_in_root(int root, const char *path, int flags) {
  * there. */
 static void make_or_exit(const struct place *place,
                          const struct missing *missing) {
-  int parent = place->parent, failed;
   mode_t mask = umask(0), mode = missing->mode;
 
   umask(missing->is_exact ? 0 : mask);
-  failed = S_ISDIR(missing->type) ? SHOW(mkdirat, parent, place->name, mode)
-           : S_ISLNK(missing->type)
-               ? SHOW(symlinkat, missing->text, parent, place->name)
-               : SHOW(mknodat, parent, place->name, S_IFREG | 0666, 0);
+  int failed =
+      S_ISDIR(missing->type) ? SHOW(mkdirat, place->parent, place->name, mode)
+      : S_ISLNK(missing->type)
+          ? SHOW(symlinkat, missing->text, place->parent, place->name)
+          : SHOW(mknodat, place->parent, place->name, S_IFREG | 0666, 0);
   or_exit(errno == EEXIST ? 0 : failed, "make", place->path);
   umask(mask);
 }
@@ -106,8 +106,14 @@ bool walk(const struct root *root, struct place *place,
     }
     *end = *rest ? '/' : '\0';
   }
+
+  /* Where statx(2) is refused, glibc answers by fstat(2), without a mount ID.
+   */
+
+  errno = ENOSYS;
   if (statx(place->fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_MNT_ID,
-            &place->found)) {
+            &place->found) ||
+      !(place->found.stx_mask & STATX_MNT_ID)) {
     return false;
   }
   errno = ELOOP;

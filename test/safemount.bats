@@ -428,7 +428,7 @@ END
 + fsconfig(context, FSCONFIG_SET_STRING, "size", "1m", 0)
 + fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0)
 + fsmount(context, FSMOUNT_CLOEXEC, "ro")
-+ mkdirat(parent, "new", mode)
++ mkdirat(place->parent, "new", mode)
 + mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, "rprivate")
 + move_mount(tree, "", target->fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 + mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, "rprivate")
