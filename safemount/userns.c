@@ -50,8 +50,9 @@ int new_userns_or_exit(const char *ranges) {
   refuse_if(proc < 0, "/proc", "is no whole procfs of our PID namespace");
   or_exit(pipe2(pipe, O_CLOEXEC), "pipe2", "for a user namespace");
 
-  /* The child lives until the pipe is closed, so it ends when we do. Its end is
-   * no signal: our caller may ignore SIGCHLD, or count its children. */
+  /* The child lives until the pipe is closed, so it ends when we do. If one of
+   * us still had it open, we would wait for each other. Its end is no signal:
+   * our caller may ignore SIGCHLD, or count its children. */
 
   show_call("clone", "CLONE_NEWUSER", (const char *[]){NULL});
   pid_t child =
@@ -66,7 +67,7 @@ int new_userns_or_exit(const char *ranges) {
   int userns =
       or_exit(openat(proc, name.text, O_RDONLY | O_CLOEXEC), "open", name.text);
   close(pipe[0]);
-  close(pipe[1]);
+  or_exit(close(pipe[1]), "close", "the pipe to a child");
   close(proc);
   or_exit(waitpid(child, &status, __WALL), "wait", "for a child");
   return userns;

@@ -45,16 +45,24 @@ static int open_in_root(int root, const char *path, int flags) {
  * there. */
 static void make_or_exit(const struct place *place,
                          const struct missing *missing) {
-  mode_t mask = umask(0), mode = missing->mode;
+  mode_t mode = missing->mode;
+  int mask = 0;
 
-  umask(missing->is_exact ? 0 : mask);
+  /* Without need it is not called: what it returns is the only place where the
+   * mask of PROG is kept. */
+
+  if (missing->is_exact) {
+    mask = or_exit(umask(0), "umask", place->path);
+  }
   int failed =
       S_ISDIR(missing->type) ? SHOW(mkdirat, place->parent, place->name, mode)
       : S_ISLNK(missing->type)
           ? SHOW(symlinkat, missing->text, place->parent, place->name)
           : SHOW(mknodat, place->parent, place->name, S_IFREG | 0666, 0);
   or_exit(errno == EEXIST ? 0 : failed, "make", place->path);
-  umask(mask);
+  if (missing->is_exact) {
+    or_exit(umask(mask), "umask", place->path);
+  }
 }
 
 /* Opens the last component of PLACE. MODE may be O_DIRECTORY. */
