@@ -226,13 +226,14 @@ static void take_ids(const struct plan *plan) {
   if (!plan->is_denied && plan->users.uid != 0) {
     or_exit(SHOW(setgroups, 0, NULL), "setgroups", "");
   }
-  const char *uid = numbered("", plan->uid, "").text;
-  const char *gid = numbered("", plan->gid, "").text;
-  show_call("setresgid", "gid", (const char *[]){gid});
-  or_exit(setresgid(plan->gid, plan->gid, plan->gid), "setresgid", gid);
-  show_call("setresuid", "uid", (const char *[]){uid});
-  or_exit(setresuid(plan->uid, plan->uid, plan->uid), "setresuid", uid);
-  refuse_if(geteuid() != plan->uid || getegid() != plan->gid, uid,
+  const struct numbered uid = numbered("", plan->uid, "");
+  const struct numbered gid = numbered("", plan->gid, "");
+
+  show_call("setresgid", "gid", (const char *[]){gid.text});
+  or_exit(setresgid(plan->gid, plan->gid, plan->gid), "setresgid", gid.text);
+  show_call("setresuid", "uid", (const char *[]){uid.text});
+  or_exit(setresuid(plan->uid, plan->uid, plan->uid), "setresuid", uid.text);
+  refuse_if(geteuid() != plan->uid || getegid() != plan->gid, uid.text,
             "was not taken as user id");
 }
 

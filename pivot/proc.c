@@ -160,6 +160,8 @@ struct statx look_up_or_exit(int directory, const char *path) {
   bool is_nothing = failed && (errno == ENOENT || errno == ENOTDIR);
 
   or_exit(is_nothing ? 0 : failed, "statx", *path ? path : "of a descriptor");
+  refuse_if(!failed && !(st.stx_mask & STATX_MNT_ID), "statx",
+            "does not tell the mount ID, which needs Linux 5.8");
   return st;
 }
 

@@ -135,7 +135,7 @@ int option_or_exit(int argc, char **argv, const char *known,
   char option[] = {'-', letter == '?' || letter == ':' ? optopt : letter, '\0'};
 
   usage_error_if(letter == ':', option, "needs an argument");
-  usage_error_if(letter == '?', word[1] == '-' ? word : option,
+  usage_error_if(letter == '?', strncmp(word, "--", 2) == 0 ? word : option,
                  "is not an option");
   if (letter == 'h' || letter == 'V') {
     print_or_exit(letter == 'h' ? usage : tool);

@@ -58,8 +58,7 @@ int new_userns_or_exit(const char *ranges) {
   pid_t child =
       or_exit_here(fork_with(CLONE_NEWUSER), "clone", "CLONE_NEWUSER");
   if (child == 0) {
-    close(pipe[1]);
-    _exit(read(pipe[0], &status, 1) != 0);
+    _exit(close(pipe[1]) || read(pipe[0], &status, 1) != 0);
   }
   write_map_or_exit(proc, numbered("", child, "/uid_map").text, ranges);
   write_map_or_exit(proc, numbered("", child, "/gid_map").text, ranges);
