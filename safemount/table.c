@@ -66,8 +66,10 @@ static const struct word *find_word(const char *word) {
 
 /* Something wrong on the command line is a usage error. In a table it is the
  * step that fails. */
+static bool is_in_table;
+
 static void wrong_if(bool is_so, const char *object, const char *reason) {
-  if (*message_prefix) {
+  if (is_in_table) {
     refuse_if(is_so, object, reason);
   }
   usage_error_if(is_so, object, reason);
@@ -222,9 +224,11 @@ static void read_line_or_exit(struct lines *lines, struct line line,
   add_line_or_exit(lines, line, options);
 }
 
-void add_table_or_exit(struct lines *lines, const char *table) {
+void add_table_or_exit(struct lines *lines, char *table) {
   char *text = lines->text + lines->length, *start, name[40] = "";
-  size_t room, length = strlen(table), cut = length > 38 ? length - 38 : 0;
+  char *rest = strncmp(table, "fd:", 3) == 0 ? table + 3 : NULL;
+  char *shown = strsep(&rest, ":") && rest ? rest : table;
+  size_t room, length = strlen(shown), cut = length > 38 ? length - 38 : 0;
   int fd = inherited_fd_or_exit(table), size;
   struct line line = {.said = 0};
 
@@ -233,19 +237,23 @@ void add_table_or_exit(struct lines *lines, const char *table) {
   }
   do {
     room = MOST_BYTES - lines->length;
-    size = or_exit(read(fd, lines->text + lines->length, room), "read", table);
+    size = or_exit(read(fd, lines->text + lines->length, room), "read", shown);
     lines->length += size;
   } while (size > 0);
-  refuse_if(lines->length == MOST_BYTES, table,
+  refuse_if(lines->length == MOST_BYTES, shown,
             "is longer than 1 MiB, with the tables before it");
-  refuse_if(strlen(text) < (size_t)(lines->text + lines->length - text), table,
+  refuse_if(strlen(text) < (size_t)(lines->text + lines->length - text), shown,
             "has a NUL in it");
   lines->length++; /* that of the last line */
-  strcat(strcpy(name, table + cut), ":");
+  strcat(strcpy(name, shown + cut), ":");
+  is_in_table = true;
   for (uint64_t number = 1; (start = strsep(&text, "\n")); number++) {
-    line.prefix = numbered(name, number, ": ");
+    if (*shown) {
+      line.prefix = numbered(name, number, ": ");
+    }
     message_prefix = line.prefix.text;
     read_line_or_exit(lines, line, start);
   }
   message_prefix = "";
+  is_in_table = false;
 }

@@ -43,6 +43,8 @@ struct lines {
  * sense, with 64 if it is the command line. */
 void add_line_or_exit(struct lines *lines, struct line line, char *options);
 
-/* Adds the lines of TABLE, a path or fd:N. Exits with 125 if it cannot be read
- * to its end, or if a line of it makes no sense. */
-void add_table_or_exit(struct lines *lines, const char *table);
+/* Adds the lines of TABLE: a path, fd:N, or fd:N:NAME. Messages about a line
+ * begin with the path or NAME and its number, or with neither if NAME is empty.
+ * Exits with 125 if TABLE cannot be read to its end, or if a line of it makes
+ * no sense. Cuts TABLE at its colons. */
+void add_table_or_exit(struct lines *lines, char *table);

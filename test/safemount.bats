@@ -92,6 +92,8 @@ END
     safemount -r root -f one -f two -f fd:7 7<<<'dir/a proc none bind'
     [ -e root/proc/mark ]
     safemount -r root -f one -f two -f fd:7 echo ran 7<<<'tmpfs sys/none tmpfs' && exit 1
+    safemount -r root -f fd:7:box.tab echo ran 7<<<'tmpfs sys/none tmpfs' && exit 1
+    safemount -r root -f fd:7: echo ran 7<<<'tmpfs sys/none tmpfs' && exit 1
     long=$(printf '%0200d' 0)
     printf '# \n\ntmpfs x/y tmpfs\n' >"$long"
     safemount -r root -f "$long" && exit 1
@@ -99,6 +101,7 @@ END
 END
   [ "$status" -eq 0 ]
   [[ $output == *"safemount: fd:7:1: open sys/none: No such file"* && $output == *"0000:3: open x: No such file"* ]]
+  [[ $output == *"safemount: box.tab:1: open sys/none: No such file"* && $output == *"safemount: open sys/none: No such file"* ]]
   [[ $output != *ran* ]]
 }
 
