@@ -1,4 +1,4 @@
-# completion.bash: what bash offers for the words of the nine commands.
+# completion.bash: what bash offers for the words of the ten commands.
 #
 # bash-completion reads it, by the name of one of them, when that is completed
 # for the first time. Sourced alone it does without.
@@ -53,7 +53,7 @@ _nsteps() {
   local words=() at=() i letter pending='' root=/ OPTARG OPTIND=1 OPTERR
   COMPREPLY=()
   case $tool in
-    contain) options=bcf:g:H:hi:nO:o:rsu:V kinds=(directory) ;;
+    contain*) options=b:ce:f:g:H:hi:nO:o:prsu:Vv kinds=(directory) ;;
     idmap) options=e:g:H:hKn:O:o:ps:tu:Vv ;;
     inject) options=hV kinds=(process) ;;
     isolate) options=hV ;;
@@ -107,6 +107,7 @@ _nsteps() {
     nsjoin-n) _nsteps_list cgroup ipc mnt net pid time user uts ;;
     idmap-n) _nsteps_list all cgroup ipc mnt net pid time user uts ;;
     nsjoin-[gu]) ;;
+    contain*-b) _nsteps_files ;;
     *-[gu]) _nsteps_list all root self sub ;;
     idmap-s) _nsteps_offer -W 'allow deny' ;;
     safemount-t) _nsteps_offer -W "$(sed 's/^nodev//' /proc/filesystems)" ;;
@@ -118,4 +119,4 @@ _nsteps() {
     *-[iOo] | seal-a) _nsteps_offer -c ;;
   esac
 }
-complete -F _nsteps contain idmap inject isolate nsjoin pivot pseudo safemount seal
+complete -F _nsteps contain contain-boot idmap inject isolate nsjoin pivot pseudo safemount seal

@@ -33,6 +33,7 @@ ls -d victim is_root
 END
   chmod +x "$root/bin/look"
   touch "$root/is_root"
+  give_to_container "$root"
   export here root victim
   host=$(host_state)
 }
@@ -50,10 +51,21 @@ host_state() {
   cat "$victim/secret"
 }
 
-# in_box [OPTION]... DIR [CMD]...: contain as $user, or as root.
+# own_root: gives $root itself to $user, or to a container of root's.
+own_root() {
+  [[ ! -e $root ]] || chown "${user:-1900019712}" "$root"
+}
+
+# in_box [boot] [OPTION]... DIR [CMD]...: contain, or contain-boot, as $user, or
+# as root.
 in_box() {
-  try ${user:+as_user $user} contain "$@" </dev/null
-  output=${output//$'\r'/} # of the terminal that -b makes
+  own_root
+  if [[ $1 == boot ]]; then
+    try ${user:+as_user $user} contain-boot "${@:2}" </dev/null
+    output=${output//$'\r'/} # of its terminal
+  else
+    try ${user:+as_user $user} contain "$@" </dev/null
+  fi
 }
 
 # naive COMMAND...: in $root, by mount, pivot_root and umount from a shell.
@@ -106,15 +118,15 @@ plant() {
     for place in proc sys dev run tmp etc home; do
       option=
       case $place in
-        run | tmp) option=-b ;;
+        run | tmp) option=boot ;;
         etc | home) option="-f $here/table-$place" ;;
       esac
       plant "$kind" "$root/$place"
       for user in '' alice; do
         # a user has to be given a cgroup first
-        [[ $user$option != alice-b ]] || continue
+        [[ $user$option != aliceboot ]] || continue
         in_box $option "$root" sh -c 'echo r''an'
-        [[ $status -eq 125 && $output != *ran* && $output == *"safemount: fd:"*"/$place"* ]]
+        [[ $status -eq 125 && $output != *ran* && $output == *"safemount: "*"/$place"* ]]
       done
       rm -f "$root/$place"
       mkdir -m 1777 "$root/$place"
@@ -133,9 +145,9 @@ plant() {
     for place in dev/{null,zero,tty,console,ptmx,pts,shm,fd,stdin} sys/fs/cgroup run/host run/systemd; do
       plant "$kind" "$root/$place"
     done
-    for option in '' -b; do
+    for option in '' boot; do
       for user in '' alice; do
-        [[ $user$option != alice-b ]] || continue
+        [[ $user$option != aliceboot ]] || continue
         in_box $option "$root" sh -c '
           stat -c %F:%t:%T /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty
           stat -L -c %F:%t:%T /dev/ptmx
@@ -177,6 +189,7 @@ pts/ptmx
   rm "$root/dev"
   mv "$root/moved" "$root/dev"
   for user in '' alice; do
+    own_root
     for window in -o -i; do
       for place in proc sys dev; do
         # before anything is mounted in DIR, and after all is
@@ -209,8 +222,8 @@ pts/ptmx
   TRY_SECONDS=1 try chroot --userspec=nobody:nogroup "$root" true
   [ "$status" -eq 124 ] || skip "chroot(8) did not hang at a FIFO"
   for user in '' alice; do
-    for option in '' -r -b; do
-      [[ $user$option != alice-b ]] || continue
+    for option in '' -r boot; do
+      [[ $user$option != aliceboot ]] || continue
       TRY_SECONDS=10 in_box $option "$root" echo well
       [[ $status -eq 0 && $output == well* ]]
     done
@@ -277,7 +290,7 @@ END
 # CVE-2024-21626, CVE-2016-9962
 @test "an open directory at 9, or at 900 of 64, and a working directory are no way out" {
   local number from user
-  export -f naive in_box try
+  export -f naive in_box own_root try
   for number in 9 900; do
     for from in "$victim" /proc/self/fd/$number; do
       leave() {
@@ -304,6 +317,7 @@ END
   [[ $output == *of-the-host* ]] || skip "pivot_root and umount did not leave it"
   rm -rf "$root/old"
   for user in '' alice; do
+    own_root
     for number in 0 1 2; do
       try bash -c "exec \"\$@\" $number<\"\$victim\"" bash ${user:+as_user $user} contain "$root" touch /tmp/ran
       [ "$status" -eq 125 ]
@@ -336,15 +350,16 @@ END
 }
 
 @test "the environment of CMD has no secret, no LD_PRELOAD and no PATH of the caller" {
-  local user option
+  local user option command
   export SECRET=of-caller LD_LIBRARY_PATH=/evil BASH_ENV=/dev/null ENV=/evil CDPATH=/evil
   try unshare --mount chroot "$root" env
   [[ $output == *SECRET=of-caller* ]] || skip "chroot(8) did not carry it"
   for user in '' alice; do
-    for option in '' -r -b '-i true'; do
-      [[ $user$option != alice-b ]] || continue
-      try ${user:+setpriv --reuid=alice --regid=alice --init-groups} contain $option "$root" \
-        env </dev/null
+    for option in '' -r boot '-i true'; do
+      [[ $user$option != aliceboot ]] || continue
+      own_root
+      command="contain $option"
+      try ${user:+setpriv --reuid=alice --regid=alice --init-groups} ${command/ boot/-boot} "$root" env </dev/null
       [ "$status" -eq 0 ]
       [[ $output == *container=contain* ]]
       [[ $output != *of-caller* && $output != */evil* && $output != *BASH_ENV* ]]
@@ -361,6 +376,7 @@ END
   chown 12345:readers "$root/tmp/readable"
   chmod 640 "$root/tmp/readable"
   for user in '' alice; do
+    own_root
     groups="setpriv --groups $(getent group readers | cut -d : -f 3)"
     [[ -z $user ]] || groups=
     try $groups ${user:+as_user $user} unshare --user --map-root-user chroot "$root" cat /tmp/readable
@@ -379,6 +395,7 @@ END
       exec "setpriv", "--inh-caps", "+chown,+kill,+dac_override", "--ambient-caps", "+dac_override", @ARGV' -- "$@"
   }
   for user in '' alice; do
+    own_root
     try carry ${user:+--reuid $user --regid $user --init-groups} \
       grep -E '^Cap(Inh|Amb)' /proc/self/status
     [[ $output == *CapAmb:*2 ]] || skip "setpriv did not hand them on"
@@ -449,12 +466,14 @@ END
     mount -t tmpfs tmpfs 'a b/in'
     host=$(mounts)
 
-    for how in "$1" "-r $1" "-s $1" "-b $1" "-n -i true $1" / '-r /' "as_user alice /" "as_user alice -r /"; do
+    for how in "$1" "-r $1" "-s $1" "boot $1" "-n -i true $1" / '-r /' "as_user alice /" "as_user alice -r /"; do
       user=
       if [[ $how == as_user* ]]; then
         user='as_user alice' how=${how#as_user alice }
       fi
-      coproc $user contain $how /bin/sh -c 'echo up; read -r x; exit 7' 2>&1
+      command="contain $how"
+      [[ $how == -s* ]] && chown 0:0 "$1" || chown 1900019712:1900019712 "$1"
+      coproc $user ${command/ boot/-boot} /bin/sh -c 'echo up; read -r x; exit 7' 2>&1
       box=$!
       read -r up <&"${COPROC[0]}"
       [[ $up == up* ]]
@@ -571,7 +590,7 @@ write_attacks='
 
 @test "the directory that contain is started in may be gone, but then it is no DIR" {
   local user
-  export -f in_box try
+  export -f in_box own_root try
   gone() {
     mkdir -p "$here/gone"
     cd "$here/gone"
@@ -591,7 +610,7 @@ write_attacks='
   done
 }
 
-@test "DIR's name may be longer than a host name, in any locale, and have a newline with -b" {
+@test "DIR's name may be longer than a host name, in any locale, and have a newline" {
   local name old=$root locale
   for name in "$(printf 'ä%.0s' {1..40})" "$(printf 'ä%.0s' {1..40})b" $'new\nline'; do
     mv "$old" "$here/$name"
@@ -599,7 +618,7 @@ write_attacks='
     for locale in C C.UTF-8; do
       LC_ALL=$locale in_box "$old" echo well
       [ "$output" = well ]
-      LC_ALL=$locale in_box -b "$old" echo well
+      LC_ALL=$locale in_box boot "$old" echo well
       [ "$output" = well ]
     done
   done
@@ -622,7 +641,7 @@ write_attacks='
   [[ $status -eq 0 && $output == *ran ]] || skip "this bash sees that its read failed"
 
   try "${broken[@]}" contain -f "$table" "$root" sh -c 'echo ran; mount' </dev/null
-  [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "contain: $table cannot be read" ]]
+  [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "safemount: read $table: I/O error" ]]
   for table in /proc/self/mem "$here" "$here/missing" -; do
     in_box -f "$table" "$root" echo ran
     [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "contain: $table cannot be read" ]]
@@ -631,7 +650,7 @@ write_attacks='
   for nul in '\0tmpfs /tmp tmpfs\n' 'tmpfs /tmp tmpfs ro\0\n' 'tmpfs /tmp tm\0pfs\n' 'tmpfs /tmp tmpfs\n\0'; do
     printf '%b' "$nul" >"$table"
     in_box -f "$table" "$root" echo ran
-    [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "contain: $table has a NUL byte" ]]
+    [[ $status -eq 125 && $output != *ran* && ${lines[-1]} == "safemount: $table: has a NUL in it" ]]
   done
   in_box -f /dev/zero "$root" echo ran
   [[ $status -eq 125 && $output != *ran* ]]
@@ -693,6 +712,7 @@ write_attacks='
 @test "with standard error closed, CMD does not have contain or inject itself open" {
   local user
   for user in '' alice; do
+    own_root
     try bash -c 'exec "$@" 2>&-' bash ${user:+as_user $user} contain "$root" sh -c '
       for fd in /proc/self/fd/*; do readlink $fd; done >/tmp/open; true'
     [ "$status" -eq 0 ]
@@ -700,6 +720,7 @@ write_attacks='
     rm -f "$root/tmp/open"
     [[ $output == */dev/null* && $output != *contain* ]]
   done
+  user='' own_root
   contain "$root" sleep 100 </dev/null 3>&- &
   wait_for inject "$!" true </dev/null
   try bash -c 'exec "$@" 2>&-' bash inject "$!" sh -c 'readlink /proc/self/fd/2' </dev/null
@@ -708,7 +729,7 @@ write_attacks='
 }
 
 @test "cgroups that the container made are gone after it, however deep" {
-  TRY_SECONDS=20 in_box -b "$root" sh -c '
+  TRY_SECONDS=20 in_box boot "$root" sh -c '
     cd /sys/fs/cgroup
     name=$(printf %0250d 0)
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -757,14 +778,14 @@ write_attacks='
   done
 }
 
-@test "-b writes nothing outside while DIR/run is exchanged for a link" {
+@test "contain-boot writes nothing outside while DIR/run is exchanged for a link" {
   local pid command
   mkfifo -m 666 "$here/go" "$here/gone"
   chmod 777 "$victim/host"
   host=$(host_state)
   # the control: a command of -i, which looks up what it writes
   for command in 'echo fell >run/host/container-manager' true; do
-    contain -b -i "echo >$here/go; read -r x <$here/gone; $command" "$root" true </dev/null >"$here/output" 2>&1 3>&- &
+    contain-boot -i "echo >$here/go; read -r x <$here/gone; $command" "$root" true </dev/null >"$here/output" 2>&1 3>&- &
     pid=$!
     read -r _ <"$here/go"
     mv "$root/run" "$root/moved"
@@ -796,6 +817,7 @@ write_attacks='
   [[ $output == *"libc.so.6: file too short"* || $output == *"libc.so.6: invalid ELF"* ]]
   cd "$here"
   for user in '' alice; do
+    own_root
     for parts in "PATH=.:$PATH" "PATH=:$PATH" "PATH=bin:$PATH" LD_LIBRARY_PATH=/nowhere: LD_PRELOAD=libc.so.6; do
       try ${user:+as_user $user} "$top/scripts/contain" -V
       try env "$parts" ${user:+as_user $user} bash "$top/scripts/contain" "$root" echo ran </dev/null

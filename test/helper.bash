@@ -49,6 +49,12 @@ small_root() {
   done
 }
 
+# give_to_container DIR: its owner is an id of those that contain of root's gives
+# to a container whose DIR has such an owner.
+give_to_container() {
+  chown -hR 1900019712:1900019712 "$1"
+}
+
 # make_user NAME [FIRST:COUNT]...: a user, with ranges of delegated ids. Inside
 # test/run /etc is an overlay, so the machine's own users are not touched.
 make_user() {
