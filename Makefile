@@ -19,7 +19,7 @@ nsjoin/nsjoin: $(addprefix nsjoin/,nsjoin.c target.c leave.c confinement.c) \
 safemount/safemount: $(addprefix safemount/,safemount.c walk.c table.c userns.c) \
   pivot/step.c pivot/proc.c
 
-SCRIPTS = scripts/contain scripts/inject scripts/isolate scripts/pseudo
+SCRIPTS = $(addprefix scripts/,contain contain-boot inject isolate pseudo)
 MANUALS = $(wildcard */*.1)
 
 PREFIX = /usr/local

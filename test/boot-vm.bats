@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# contain -b on Debian's own kernel, where cgroups are version 2 and nothing else.
+# contain-boot on Debian's own kernel, where cgroups are version 2 and nothing else.
 #
 # shellcheck disable=SC2016 # what stands in single quotes is for another shell
 # shellcheck disable=SC2034,SC2154 # helper.bash and vm.bash set and read them
@@ -30,7 +30,7 @@ echo '+memory +pids' >/sys/fs/cgroup/cgroup.subtree_control
 mount -t tmpfs tmpfs /tmp
 mkfifo /tmp/keys
 exec {keys}<>/tmp/keys
-contain -b -s /closed/debian <&$keys >/tmp/console 2>&1 &
+contain-boot -s /closed/debian <&$keys >/tmp/console 2>&1 &
 contain=$!
 until grep -q 'login: ' /tmp/console; do
   sleep 1

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
-# contain -b: a whole Debian, with systemd as PID 1, booted as systemd asks to be.
+# contain-boot: a whole Debian, with systemd as PID 1, booted as systemd asks to be.
 #
 # shellcheck disable=SC2016 # what stands in single quotes is for another shell
-# shellcheck disable=SC2154 # helper.bash sets top
+# shellcheck disable=SC2030,SC2031,SC2154 # each test sets its own; helper.bash sets top
 
 load helper
 
@@ -21,7 +21,7 @@ boot() {
   console=$BATS_TEST_TMPDIR/console
   mkfifo "$BATS_TEST_TMPDIR/keys"
   exec {keys}<>"$BATS_TEST_TMPDIR/keys"
-  TERM=linux "$@" contain -b -s "$debian" "${init[@]}" <&"$keys" >"$console" 2>&1 3>&- &
+  TERM=linux "$@" contain-boot -s "$debian" "${init[@]}" <&"$keys" >"$console" 2>&1 3>&- &
   contain=$!
   wait_for grep -q 'login: ' "$console"
   wait_for is_up || {
@@ -53,6 +53,7 @@ setup() {
 }
 
 teardown() {
+  rmdir /sys/fs/cgroup/{,unified/}nsteps-alice 2>/dev/null || true
   tail -n 20 "$console" || true
   if pkill -KILL -x idmap || left; then
     wait_for eval 'left | tr "\n" "\0" | xargs -0 rmdir' || true # for the next test
@@ -161,7 +162,7 @@ StandardOutput=socket
 END
   ln -sf ../probe.socket "$debian/etc/systemd/system/sockets.target.wants/"
   console=$BATS_TEST_TMPDIR/console
-  systemd-socket-activate -l 127.0.0.1:7070 contain -b -s "$debian" </dev/null >"$console" 2>&1 3>&- &
+  systemd-socket-activate -l 127.0.0.1:7070 contain-boot -s "$debian" </dev/null >"$console" 2>&1 3>&- &
   contain=$!
   wait_for eval 'ss -ltn | grep -q 127.0.0.1:7070'
   try socat -u -T 30 TCP:127.0.0.1:7070 -
@@ -178,9 +179,10 @@ END
   chroot "$root" /bin/busybox --install -s /bin
   mkdir "$root/sbin"
   ln -s /bin/busybox "$root/sbin/init"
+  give_to_container "$root"
   printf '::sysinit:/bin/echo is up\n::respawn:/bin/sleep 1000\n' >"$root/etc/inittab"
   for i in 0 1; do
-    contain -b "$root" </dev/null >"$console" 2>&1 3>&- &
+    contain-boot "$root" </dev/null >"$console" 2>&1 3>&- &
     contain=$!
     wait_for grep -q 'is up' "$console"
     try inject "$contain" cat /proc/1/comm </dev/null
@@ -200,7 +202,7 @@ END
   chmod +x "$root/etc/sv/getty-console/run"
   ln -s /etc/sv/getty-console "$root/etc/runit/runsvdir/default/"
   for i in 0 1; do
-    contain -b -s "$root" </dev/null >"$console" 2>&1 3>&- &
+    contain-boot -s "$root" </dev/null >"$console" 2>&1 3>&- &
     contain=$!
     wait_for grep -q 'login: ' "$console"
     grep -q 'enter stage: /etc/runit/2' "$console"
@@ -221,21 +223,21 @@ END
     umount -l /sys/fs/cgroup && umount -l /sys && mkdir /sys/fs/cgroup/*/probe && echo outside
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mkdir /sys/fs/cgroup/probe && echo $$ >/sys/fs/cgroup/probe/cgroup.procs && cat /proc/self/cgroup'
-  try contain -b -r / /bin/sh -c "$script" </dev/null
+  try contain-boot -r / /bin/sh -c "$script" </dev/null
   [ "$status" -eq 0 ]
   [[ ${lines[-1]} == 0::/probe* ]]
   [[ $output != *wrote* && $output != *remounted* && $output != *uncovered* && $output != *outside* ]]
   # the control: it is -r that does it
-  try contain -b / /bin/sh -c 'touch /var/tmp/nsteps && rm /var/tmp/nsteps && echo wrote' </dev/null
+  try contain-boot / /bin/sh -c 'touch /var/tmp/nsteps && rm /var/tmp/nsteps && echo wrote' </dev/null
   [[ $output == wrote* ]]
 }
 
-@test "-b goes with -n, and a socket that is handed over with /" {
+@test "it goes with -n, and a socket that is handed over with /" {
   console=/dev/null
-  try contain -b -n / /bin/sh -c 'readlink /proc/self/ns/net; ls /run/host/sys/class/net' </dev/null
+  try contain-boot -n / /bin/sh -c 'readlink /proc/self/ns/net; ls /run/host/sys/class/net' </dev/null
   [ "${lines[0]//$'\r'/}" = "$(readlink /proc/self/ns/net)" ]
   [[ $output == *lo* ]]
-  try bash -c 'exec 3</etc/passwd; LISTEN_FDS=1 LISTEN_PID=$$ exec contain -b / /bin/sh -c "echo \$LISTEN_PID; head -c 5 <&3"' </dev/null
+  try bash -c 'exec 3</etc/passwd; LISTEN_FDS=1 LISTEN_PID=$$ exec contain-boot / /bin/sh -c "echo \$LISTEN_PID; head -c 5 <&3"' </dev/null
   [[ ${output//$'\r'/} == $'1\nroot:'* ]]
 }
 
@@ -248,18 +250,93 @@ END
   chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
   as_user alice pseudo tar -C "$home" --numeric-owner -xpf - <"$(debian_tar systemd)"
   console=$BATS_TEST_TMPDIR/console
-  try as_user alice contain -b "$home" </dev/null
+  try as_user alice contain-boot "$home" </dev/null
   [ "$status" -eq 125 ]
-  [[ $output == *"mkdir"*"Permission denied"* ]]
+  [[ $output == *"we may make no cgroup"*"Delegate=yes"* ]]
   mkdir "$own"
   chown alice: "$own" "$own"/cgroup.{procs,subtree_control,threads}
   (
     echo "$BASHPID" >"$own/cgroup.procs"
-    exec as_user alice contain -b "$home" </dev/null >"$console" 2>&1 3>&-
+    exec as_user alice contain-boot "$home" </dev/null >"$console" 2>&1 3>&-
   ) &
   contain=$!
   wait_for is_up
+  # What alice injects is under the container's limits, and idmap is not in it.
+  enter() {
+    echo "$BASHPID" >"$1/cgroup.procs"
+    exec as_user alice inject "${@:2}"
+  }
+  try enter "$own" "$contain" sh -c 'cat /proc/self/cgroup' </dev/null
+  [[ $output == *0::/* && $output != *0::/../* ]]
+  # From a cgroup that is not hers alice may not move it, and it runs there.
+  try as_user alice inject "$contain" sh -c 'cat /proc/self/cgroup' </dev/null
+  [[ $output == *0::/../* ]]
+  [[ $(grep ^0: "/proc/$contain/cgroup") == 0::*/nsteps-alice ]]
+  # Those who own it cannot lift its limits, and reach nothing above it.
+  try as_user alice inject "$contain" sh -c 'cd /sys/fs/cgroup; umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+    cd /sys/fs/cgroup; ls -d contain-* ../cgroup.kill 2>/dev/null
+    i=0; while mkdir "new$i" 2>/dev/null; do i=$((i + 1)); done; test $i -lt 1000 && echo bounded' </dev/null
+  [ "${lines[-1]}" = bounded ]
+  [[ $output != *contain-* ]]
   kill -s 37 "$contain"
   ends_with 130
   wait_for rmdir "$own"
+}
+
+# systemd before 258 moves credentials in by a mount that has to propagate.
+@test "credentials arrive, and a service with mounts of its own sees a later one" {
+  boot env
+  try inject "$contain" systemd-run --quiet --wait --pipe -p SetCredential=key:of-the-test sh -c 'cat "$CREDENTIALS_DIRECTORY/key"' </dev/null
+  [ "$output" = of-the-test ]
+  inject "$contain" systemd-run --quiet --unit=private -p PrivateTmp=yes sleep 1000 </dev/null
+  inject "$contain" sh -c 'mkdir -p /mnt/late && mount -t tmpfs late /mnt/late && touch /mnt/late/mark' </dev/null
+  try inject "$contain" sh -c 'nsenter -m -t "$(systemctl show -p MainPID --value private)" ls /mnt/late' </dev/null
+  [ "$output" = mark ]
+  kill -s 37 "$contain"
+  ends_with 130
+}
+
+@test "an -o that fails leaves no cgroup, and nothing runs" {
+  console=/dev/null
+  try contain-boot -o false / /bin/sh -c 'echo ran' </dev/null
+  [[ $status -eq 125 && $output != *ran* ]]
+  [ "$(left)" = "" ]
+  # What -o and -O have, and where they are.
+  cd "$BATS_TEST_TMPDIR"
+  try contain-boot -o 'pwd; cat "/proc/$PID/cgroup"' -O 'pwd; echo $STATUS' / /bin/sh -c 'exit 3' </dev/null
+  [[ $status -eq 3 && ${lines[0]} == "$PWD" && $output == */box*"$PWD"$'\n3' ]]
+}
+
+@test "thousands of cgroups, deep and with long names, cannot be made, and what was is removed at once" {
+  console=/dev/null
+  TRY_SECONDS=40 try contain-boot / /bin/sh -c '
+    cd /sys/fs/cgroup
+    echo max >cgroup.max.depth; echo max >cgroup.max.descendants
+    name=$(printf %0250d 0)
+    for i in $(seq 40); do
+      mkdir "$name" && cd -P "./$name" || break
+    done 2>/dev/null
+    echo deep $i
+    cd /sys/fs/cgroup
+    i=0; while mkdir "new $i" 2>/dev/null; do i=$((i + 1)); done
+    echo wide $i; exit 7' </dev/null
+  [ "$status" -eq 7 ]
+  output=${output//$'\r'/}
+  [[ $output == *"deep 1"[0-9]$'\n'* && $(grep -o 'wide.*' <<<"$output" | cut -d' ' -f2) -lt 1000 ]]
+  [ "$(left)" = "" ]
+}
+
+@test "wrong usage of contain-boot is 64, and -p prints what it would execute" {
+  console=/dev/null
+  for bad in '' -Z -H --unknown; do
+    try contain-boot ${bad:+"$bad"} </dev/null
+    [[ $status -eq 64 && $output == contain-boot:*"usage: contain-boot "* ]]
+  done
+  try contain-boot --help
+  [[ $status -eq 0 && $output == "usage: contain-boot "* ]]
+  try contain-boot -V
+  [ "$output" = 'contain-boot 2.0' ]
+  contain-boot -p / /bin/sh -c 'cat /proc/1/comm; cat /run/host/container-manager' >"$BATS_TEST_TMPDIR/script"
+  try dash "$BATS_TEST_TMPDIR/script" </dev/null
+  [ "${output//$'\r'/}" = $'sh\ncontain' ]
 }
