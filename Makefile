@@ -76,9 +76,9 @@ fuzz:
 
 lint:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.h)
-	shellcheck -x $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/run test/suites test/*.bash .ci/run
+	shellcheck -x $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/machines test/run test/suites test/*.bash .ci/run
 	shellcheck -s bats $(wildcard test/*.bats)
-	shfmt -d -i 2 -ci $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/run test/suites test/*.bash .ci/run
+	shfmt -d -i 2 -ci $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/machines test/run test/suites test/*.bash .ci/run
 	for page in $(MANUALS); do mandoc -T lint -W warning $$page || exit; done
 
 install: all
