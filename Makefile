@@ -24,6 +24,7 @@ MANUALS = $(wildcard */*.1)
 
 PREFIX = /usr/local
 DESTDIR =
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 CFLAGS = $(SMALL)
 
 # musl makes these programs a tenth of the size that glibc does.
@@ -82,20 +83,17 @@ lint:
 	for page in $(MANUALS); do mandoc -T lint -W warning $$page || exit; done
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(COMPLETIONS)
 	install $(TOOLS) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MANUALS) $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 scripts/completion.bash \
-	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/nsteps
-	cd $(DESTDIR)$(PREFIX)/share/bash-completion/completions && \
+	install -m 644 scripts/completion.bash $(COMPLETIONS)/nsteps
+	cd $(COMPLETIONS) && \
 	  for name in $(notdir $(TOOLS) $(SCRIPTS)); do ln -sf nsteps $$name || exit; done
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(notdir $(TOOLS) $(SCRIPTS))
 	cd $(DESTDIR)$(PREFIX)/share/man/man1 && rm -f $(notdir $(MANUALS))
-	cd $(DESTDIR)$(PREFIX)/share/bash-completion/completions && \
-	  rm -f nsteps $(notdir $(TOOLS) $(SCRIPTS))
+	cd $(COMPLETIONS) && rm -f nsteps $(notdir $(TOOLS) $(SCRIPTS))
 
 clean:
 	rm -f $(TOOLS)
