@@ -1,6 +1,7 @@
 # make            the five programs, small and static
 # make demo       a container on the spot
 # make check      the tests, as root (test/install gets what they need)
+# make bench      what the tools cost, beside what else does the same
 # make fuzz       the parsers, under clang's libFuzzer
 # make install    PREFIX=/usr/local, DESTDIR=
 
@@ -64,6 +65,10 @@ demo: all
 check: all
 	test/run $(or $(T),test)
 
+# As root. T=growth for what grows with what.
+bench: all
+	test/bench $(T)
+
 # Each test/fuzz-NAME.c, with what is in test/corpus/NAME to begin with.
 RUNS = 10000000
 fuzz:
@@ -75,11 +80,14 @@ fuzz:
 	    $$dir/$$name test/corpus/$$name; \
 	done; rm -r $$dir
 
+SHELLS = $(SCRIPTS) scripts/completion.bash $(wildcard test/*.bash) .ci/run \
+  $(addprefix test/,as_user bench demo install kernels machines run suites)
+
 lint:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.h)
-	shellcheck -x $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/machines test/run test/suites test/*.bash .ci/run
+	shellcheck -x $(SHELLS)
 	shellcheck -s bats $(wildcard test/*.bats)
-	shfmt -d -i 2 -ci $(SCRIPTS) scripts/completion.bash test/as_user test/demo test/install test/kernels test/machines test/run test/suites test/*.bash .ci/run
+	shfmt -d -i 2 -ci $(SHELLS)
 	for page in $(MANUALS); do mandoc -T lint -W warning $$page || exit; done
 
 install: all
@@ -98,4 +106,4 @@ uninstall:
 clean:
 	rm -f $(TOOLS)
 
-.PHONY: all check demo fuzz lint install uninstall clean
+.PHONY: all bench check demo fuzz lint install uninstall clean
