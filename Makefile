@@ -88,19 +88,20 @@ lint:
 	shellcheck -x $(SHELLS)
 	shellcheck -s bats $(wildcard test/*.bats)
 	shfmt -d -i 2 -ci $(SHELLS)
-	for page in $(MANUALS); do mandoc -T lint -W warning $$page || exit; done
+	for page in $(MANUALS) scripts/nsteps.7; do mandoc -T lint -W warning $$page || exit; done
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(COMPLETIONS)
 	install $(TOOLS) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MANUALS) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 scripts/nsteps.7 $(DESTDIR)$(PREFIX)/share/man/man7/nsteps.7
 	install -m 644 scripts/completion.bash $(COMPLETIONS)/nsteps
 	cd $(COMPLETIONS) && \
 	  for name in $(notdir $(TOOLS) $(SCRIPTS)); do ln -sf nsteps $$name || exit; done
 
 uninstall:
 	cd $(DESTDIR)$(PREFIX)/bin && rm -f $(notdir $(TOOLS) $(SCRIPTS))
-	cd $(DESTDIR)$(PREFIX)/share/man/man1 && rm -f $(notdir $(MANUALS))
+	cd $(DESTDIR)$(PREFIX)/share/man/man1 && rm -f $(notdir $(MANUALS)) ../man7/nsteps.7
 	cd $(COMPLETIONS) && rm -f nsteps $(notdir $(TOOLS) $(SCRIPTS))
 
 clean:

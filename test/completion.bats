@@ -149,7 +149,8 @@ make_in_prefix() {
     [ -s "share/man/man1/$name.1" ]
     [ -s "share/bash-completion/completions/$name" ]
   done
-  [ "$(find . ! -type d | wc -l)" -eq 28 ]
+  [ -s share/man/man7/nsteps.7 ]
+  [ "$(find . ! -type d | wc -l)" -eq 32 ]
   make_in_prefix uninstall
   [ -z "$(find . ! -type d)" ]
 }
