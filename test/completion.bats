@@ -39,7 +39,7 @@ setup() {
 
 @test "options are those of the usage, with -h, -V and -v, and only before the operands" {
   local name letters
-  for name in contain idmap inject isolate nsjoin pivot pseudo safemount seal; do
+  for name in contain contain-boot idmap inject isolate nsjoin pivot pseudo safemount seal; do
     letters=$("$name" -h | grep -oE '(^|[[:space:]]|\[)-[A-Za-z]+' | grep -oE '[A-Za-z]') || true # it has none
     letters+=$'\nh\nV'
     # shellcheck disable=SC2086 # a line each
@@ -117,7 +117,7 @@ make_in_prefix() {
   local loader=/usr/share/bash-completion/bash_completion name
   [ -e "$loader" ] || skip "there is no bash-completion"
   make_in_prefix install
-  for name in contain idmap inject isolate nsjoin pivot pseudo safemount seal; do
+  for name in contain contain-boot idmap inject isolate nsjoin pivot pseudo safemount seal; do
     # shellcheck disable=SC2016 # the inner shell expands it
     try env XDG_DATA_DIRS="$BATS_TEST_TMPDIR/dest/prefix/share" bash --norc -c '
       source "$1"
@@ -144,7 +144,7 @@ make_in_prefix() {
   local name
   make_in_prefix install
   cd "$BATS_TEST_TMPDIR/dest/prefix" || return
-  for name in contain idmap inject isolate nsjoin pivot pseudo safemount seal; do
+  for name in contain contain-boot idmap inject isolate nsjoin pivot pseudo safemount seal; do
     [ -x "bin/$name" ]
     [ -s "share/man/man1/$name.1" ]
     [ -s "share/bash-completion/completions/$name" ]
