@@ -17,7 +17,6 @@
 #include "namespaces.h"
 #include "terminal.h"
 #include <grp.h>
-#include <linux/keyctl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -69,16 +68,6 @@ struct plan {
 static bool is_own(const struct map *map, const struct caller *caller) {
   return map->length == 1 && map->ranges[0].count == 1 &&
          map->ranges[0].outside == caller->id;
-}
-
-static void write_file_or_exit(int proc, const char *name, const char *text) {
-  int fd = or_exit(openat(proc, name, O_WRONLY | O_CLOEXEC), "open", name);
-
-  show_call("write", "name, text", (const char *[]){name, text});
-  ssize_t n = write(fd, text, strlen(text));
-  or_exit(n < 0 ? -1 : 0, "write", name);
-  refuse_if((size_t)n != strlen(text), name, "was not written to its end");
-  close(fd);
 }
 
 /* Starts newuidmap(1) or newgidmap(1) for the process PID. They are not looked
@@ -237,17 +226,6 @@ static void take_ids(const struct plan *plan) {
             "was not taken as user id");
 }
 
-/* The session keyring is in no namespace, so its keys would come along. A
- * kernel without keys has no /proc/keys; a filter may answer ENOSYS too. */
-static void leave_keyring(int proc) {
-  int failed = SHOW(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-
-  if (failed && errno == ENOSYS && faccessat(proc, "keys", F_OK, 0) < 0) {
-    failed = errno == ENOENT ? 0 : failed;
-  }
-  or_exit(failed, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
-}
-
 /* Waits for one byte on LINK. False at its end: the other process is dead. */
 static bool is_told(int link) {
   char word;
@@ -339,7 +317,7 @@ static void go_inside(struct plan *plan, int link) {
     or_exit(SHOW(sethostname, name, strlen(name)), "sethostname", name);
   }
   if (flags & CLONE_NEWPID) {
-    leave_keyring(plan->proc);
+    leave_keyring_or_exit(plan->proc);
   }
 }
 

@@ -1,6 +1,8 @@
-/* namespaces.c: the eight kinds of namespaces. */
+/* namespaces.c: the eight kinds of namespaces. namespaces.h has the contract.
+ */
 
 #include "namespaces.h"
+#include <linux/keyctl.h>
 
 const struct kind kinds[KINDS] = {
     {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC}, {"mnt", CLONE_NEWNS},
@@ -40,4 +42,16 @@ void show_namespaces(const char *call, int flags) {
     }
   }
   show_call(call, names, (const char *[]){NULL});
+}
+
+/* The session keyring is in no namespace, so its keys would come along
+ * (session-keyring(7)). A kernel without keys has no /proc/keys; a filter may
+ * answer ENOSYS too. */
+void leave_keyring_or_exit(int proc) {
+  int failed = SHOW(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+
+  if (failed < 0 && errno == ENOSYS && faccessat(proc, "keys", F_OK, 0) < 0) {
+    failed = errno == ENOENT ? 0 : failed;
+  }
+  or_exit(failed, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
 }

@@ -23,3 +23,7 @@ int read_namespaces_or_exit(char *list, int proc);
 
 /* Shows, for -v, a CALL whose argument is FLAGS. */
 void show_namespaces(const char *call, int flags);
+
+/* Replaces the session keyring, which no namespace keeps outside, by an empty
+ * one. PROC is a checked /proc. */
+void leave_keyring_or_exit(int proc);

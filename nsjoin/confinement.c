@@ -26,17 +26,6 @@ int read_confinement_or_exit(char *list) {
 
 /* ---- The cgroup ---- */
 
-static void write_file_or_exit(int directory, const char *name,
-                               const char *text) {
-  int fd = or_exit(openat(directory, name, O_WRONLY | O_CLOEXEC), "open", name);
-
-  show_call("write", "name, text", (const char *[]){name, text});
-  ssize_t n = write(fd, text, strlen(text));
-  or_exit(n < 0 ? -1 : 0, "write", name);
-  refuse_if((size_t)n != strlen(text), name, "was not written to its end");
-  close(fd);
-}
-
 /* The path of TARGET's cgroup of version 2, in LINE, or NULL if that is ours
  * too. Exits if TARGET is elsewhere than we in a hierarchy of version 1. A line
  * is HIERARCHY:CONTROLLERS:PATH, that of version 2 is 0::PATH (cgroups(7)).

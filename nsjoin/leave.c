@@ -3,7 +3,6 @@
 #include "leave.h"
 #include "../pivot/proc.h"
 #include <grp.h>
-#include <linux/keyctl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -217,18 +216,6 @@ void drop_capabilities_or_exit(void) {
   data[0].inheritable = data[1].inheritable = 0;
   show_call("capset", "no inheritable capabilities", (const char *[]){NULL});
   or_exit(capset(&header, data), "capset", "");
-}
-
-/* The session keyring is in no namespace, so its keys would come along
- * (session-keyring(7)). A kernel without keys has no /proc/keys; a filter may
- * answer ENOSYS too. */
-void leave_keyring_or_exit(int proc) {
-  int failed = SHOW(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
-
-  if (failed < 0 && errno == ENOSYS && faccessat(proc, "keys", F_OK, 0) < 0) {
-    failed = errno == ENOENT ? 0 : failed;
-  }
-  or_exit(failed, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
 }
 
 /* exec(2) keeps SIG_IGN and the mask, and resets what has a handler. Two or

@@ -54,5 +54,4 @@ void take_ids_or_exit(const struct target *target, struct id uid,
 /* ---- What else is inherited ---- */
 
 void drop_capabilities_or_exit(void); /* the inheritable and ambient ones */
-void leave_keyring_or_exit(int proc);
-void reset_signals_or_exit(void); /* ignores and blocks none */
+void reset_signals_or_exit(void);     /* ignores and blocks none */

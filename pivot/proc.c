@@ -105,6 +105,16 @@ char *proc_line(int proc, const char *name, const char *start,
   return NULL;
 }
 
+void write_file_or_exit(int directory, const char *name, const char *text) {
+  int fd = or_exit(openat(directory, name, O_WRONLY | O_CLOEXEC), "open", name);
+
+  show_call("write", "name, text", (const char *[]){name, text});
+  ssize_t n = write(fd, text, strlen(text));
+  or_exit(n < 0 ? -1 : 0, "write", name);
+  refuse_if((size_t)n != strlen(text), name, "was not written to its end");
+  close(fd);
+}
+
 /* ---- The mount table ---- */
 
 struct reader mounts_or_exit(int proc, const char *name) {

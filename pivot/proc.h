@@ -51,6 +51,10 @@ bool next_line_or_exit(struct reader *file, char line[LINE_SIZE]);
 char *proc_line(int proc, const char *name, const char *start,
                 char line[LINE_SIZE]);
 
+/* Writes TEXT to the file NAME below DIRECTORY by one write(2), which is how
+ * the kernel takes what is written to its own files. */
+void write_file_or_exit(int directory, const char *name, const char *text);
+
 /* ---- The mount table ---- */
 
 struct mount {
