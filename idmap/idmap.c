@@ -433,14 +433,8 @@ static void close_unneeded(const struct plan *plan, int link, int signals) {
   const int needed[] = {plan->proc,       signals,         link,
                         terminal->master, terminal->slave, terminal->in,
                         terminal->out};
-  char keep[128] = "";
 
-  for (int i = 0; i < (plan->has_terminal ? 7 : 3); i++) {
-    if (needed[i] > 2) {
-      strcat(keep, numbered(*keep ? "," : "", needed[i], "").text);
-    }
-  }
-  close_others_or_exit(keep);
+  close_others_or_exit(NULL, needed, plan->has_terminal ? 7 : 3);
   for (int fd = 0; fd <= 1 && !plan->after; fd++) {
     if (!plan->has_terminal || (terminal->in != fd && terminal->out != fd)) {
       close(fd);

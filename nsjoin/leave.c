@@ -128,17 +128,6 @@ void refuse_directories(void) {
   }
 }
 
-void close_all_but_or_exit(const char *keep, const int *ours, int count) {
-  const char *theirs = keep ? keep : "0";
-  char list[strlen(theirs) + 1 + count * sizeof(struct numbered)], *end = list;
-
-  for (int i = 0; i < count; i++) {
-    end = stpcpy(end, numbered("", ours[i] < 0 ? 0 : ours[i], ",").text);
-  }
-  strcpy(end, theirs);
-  close_others_or_exit(list);
-}
-
 /* ---- Who PROG is ---- */
 
 /* A file can be closed to a group, so to drop a group can be a gain. Root of a

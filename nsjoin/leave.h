@@ -30,10 +30,6 @@ void complete_environment_or_exit(uid_t uid);
 /* Exits if one of descriptors 0-2 is a directory. */
 void refuse_directories(void);
 
-/* Closes all descriptors above 2 but those in the list KEEP, which may be NULL,
- * and the COUNT in OURS, of which some may be -1. */
-void close_all_but_or_exit(const char *keep, const int *ours, int count);
-
 /* ---- Who PROG is ---- */
 
 struct id {

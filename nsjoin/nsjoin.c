@@ -143,7 +143,7 @@ static void look_at_target(struct entry *entry) {
       refuse_unsealed(entry->proc);
     }
     refuse_directories();
-    close_all_but_or_exit(entry->keep, ours, 3);
+    close_others_or_exit(entry->keep, ours, 3);
     bool keeps_root = entry->namespaces && !(entry->namespaces & CLONE_NEWNS);
     if (target->pid && !keeps_root) {
       open_root_or_exit(target);
@@ -378,7 +378,7 @@ static void leave_behind(const struct entry *entry) {
   if (!entry->keeps_environment && !entry->takes_environment) {
     complete_environment_or_exit(geteuid());
   }
-  close_all_but_or_exit(entry->keep, ours, 3);
+  close_others_or_exit(entry->keep, ours, 3);
 }
 
 /* ---- Become PROG ---- */

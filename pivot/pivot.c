@@ -44,7 +44,7 @@ static void close_ways_back(const char *keep) {
               numbered("descriptor ", fd, "").text,
               "is a directory, a way back to the old root");
   }
-  close_others_or_exit(keep);
+  close_others_or_exit(keep, NULL, 0);
 }
 
 /* pivot_root(2) changes the root of every process in the mount namespace that

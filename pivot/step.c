@@ -249,7 +249,7 @@ static const char *range_or_exit(const char *list, uint64_t *first,
   return *end ? end + 1 : NULL;
 }
 
-void close_others_or_exit(const char *keep) {
+void close_others_or_exit(const char *keep, const int *ours, int count) {
   const uint64_t end = (uint64_t)UINT_MAX + 1;
   uint64_t kept, next, first, last;
 
@@ -263,6 +263,13 @@ void close_others_or_exit(const char *keep) {
       if (last >= from && first < kept) {
         kept = first;
         next = last + 1;
+      }
+    }
+    for (int i = 0; i < count; i++) {
+      const uint64_t fd = ours[i]; /* larger than any END if it is -1 */
+      if (fd >= from && fd < kept) {
+        kept = fd;
+        next = fd + 1;
       }
     }
     if (kept > from) {

@@ -116,6 +116,6 @@ bool is_inherited(int fd);
 /* N of the word "fd:N", or -1 if WORD is something else. */
 int inherited_fd_or_exit(const char *word);
 
-/* Closes all descriptors above 2 that are not in the list KEEP, such as 3,5-7,
- * which may be NULL. Call it before the first descriptor of ours is opened. */
-void close_others_or_exit(const char *keep);
+/* Closes all descriptors above 2 but those in the list KEEP, such as 3,5-7,
+ * which may be NULL, and the COUNT in OURS, of which some may be -1. */
+void close_others_or_exit(const char *keep, const int *ours, int count);
