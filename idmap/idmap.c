@@ -54,8 +54,7 @@ struct plan {
   bool waits; /* PROG is a child, and this process waits for it */
 
   /* What is outside. */
-  struct map uids, gids;
-  struct caller users, groups;
+  struct ids users, groups;
   const char *before, *after; /* the commands of -o and -O */
   pid_t helper;               /* the process outside, if that does not wait */
   int proc;                   /* a checked /proc */
@@ -65,9 +64,9 @@ struct plan {
 
 /* A user may map the own id alone without help, and the own group alone where
  * setgroups(2) is denied (user_namespaces(7)). */
-static bool is_own(const struct map *map, const struct caller *caller) {
-  return map->length == 1 && map->ranges[0].count == 1 &&
-         map->ranges[0].outside == caller->id;
+static bool is_own(const struct ids *ids) {
+  return ids->map.length == 1 && ids->map.ranges[0].count == 1 &&
+         ids->map.ranges[0].first[OUTSIDE] == ids->id;
 }
 
 /* Starts newuidmap(1) or newgidmap(1) for the process PID. They are not looked
@@ -87,7 +86,7 @@ static pid_t start_helper_or_exit(const struct plan *plan, bool gids, pid_t pid,
     return helper;
   }
   argv[1] = target.text;
-  print_map(gids ? &plan->gids : &plan->uids, false, text);
+  print_map(gids ? &plan->groups.map : &plan->users.map, false, text);
   while ((word = strsep(&rest, " \n"))) {
     if (*word) {
       argv[argc++] = word;
@@ -114,22 +113,6 @@ static void wait_for_helper(bool gids, pid_t helper) {
             gids ? "newgidmap" : "newuidmap", "failed");
 }
 
-/* Writes the map NAME, unless a helper did. What the kernel has then must be
- * what was meant. */
-static void write_map_or_exit(int proc, const char *name,
-                              const struct map *meant, bool is_written) {
-  char text[MAP_SIZE];
-  struct map seen;
-
-  if (!is_written) {
-    print_map(meant, false, text);
-    write_file_or_exit(proc, name, text);
-  }
-  read_map_or_exit(proc, name, &seen);
-  refuse_if(!is_same_map(&seen, meant), name,
-            "is not the map that was written");
-}
-
 /* Writes the maps of the process PID, which waits. SIGNALS are the caller's if
  * ours are blocked. */
 static void write_maps(const struct plan *plan, pid_t pid,
@@ -137,6 +120,8 @@ static void write_maps(const struct plan *plan, pid_t pid,
   bool is_root = plan->users.uid == 0;
   pid_t uid_helper = 0, gid_helper = 0;
   struct numbered name = numbered("", pid, "/setgroups");
+  struct numbered uid_map = numbered("", pid, "/uid_map");
+  struct numbered gid_map = numbered("", pid, "/gid_map");
   char line[LINE_SIZE];
 
   /* Only before the groups are mapped can setgroups(2) be denied. A file can be
@@ -152,18 +137,22 @@ static void write_maps(const struct plan *plan, pid_t pid,
 
   /* The two need 0.6 ms each, so they run side by side. */
 
-  if (!is_root && !is_own(&plan->uids, &plan->users)) {
+  if (!is_root && !is_own(&plan->users)) {
     uid_helper = start_helper_or_exit(plan, false, pid, signals);
   }
-  if (!is_root && !is_own(&plan->gids, &plan->groups)) {
+  if (!is_root && !is_own(&plan->groups)) {
     gid_helper = start_helper_or_exit(plan, true, pid, signals);
   }
   wait_for_helper(false, uid_helper);
   wait_for_helper(true, gid_helper);
-  write_map_or_exit(plan->proc, numbered("", pid, "/uid_map").text, &plan->uids,
-                    uid_helper);
-  write_map_or_exit(plan->proc, numbered("", pid, "/gid_map").text, &plan->gids,
-                    gid_helper);
+  if (!uid_helper) {
+    write_map_or_exit(plan->proc, uid_map.text, &plan->users.map);
+  }
+  if (!gid_helper) {
+    write_map_or_exit(plan->proc, gid_map.text, &plan->groups.map);
+  }
+  verify_map_or_exit(plan->proc, uid_map.text, &plan->users.map);
+  verify_map_or_exit(plan->proc, gid_map.text, &plan->groups.map);
 }
 
 /* ---- Outside: -o and -O ---- */
@@ -192,8 +181,8 @@ static bool run_command(const char *command, pid_t pid, int status,
 static void give_terminal(const struct plan *plan) {
   uint32_t uid = 0, gid = 0;
 
-  map_outside(&plan->uids, plan->uid, &uid);
-  map_outside(&plan->gids, plan->gid, &gid);
+  translate(&plan->users.map, INSIDE, plan->uid, &uid);
+  translate(&plan->groups.map, INSIDE, plan->gid, &gid);
   or_exit(fchown(plan->terminal.slave, uid, gid), "fchown", "the new terminal");
 }
 
@@ -347,7 +336,7 @@ static int drop_foreign_groups(const struct plan *plan, gid_t groups[65536]) {
   }
   int count = or_exit(getgroups(65536, groups), "getgroups", "");
   for (int i = 0; i < count; i++) {
-    is_foreign |= !map_inside(&plan->gids, groups[i], &inside);
+    is_foreign |= !translate(&plan->groups.map, OUTSIDE, groups[i], &inside);
   }
   if (!is_foreign) {
     return -1;
@@ -381,9 +370,8 @@ static _Noreturn void replace(struct plan *plan, char **prog) {
 
   /* For the own ids alone the process inside can write the maps itself. */
 
-  bool writes_own = plan->is_user && plan->is_denied &&
-                    is_own(&plan->uids, &plan->users) &&
-                    is_own(&plan->gids, &plan->groups);
+  bool writes_own = plan->is_user && plan->is_denied && is_own(&plan->users) &&
+                    is_own(&plan->groups);
   bool needs_helper = plan->before || (plan->is_user && !writes_own);
 
   or_exit(sigprocmask(SIG_SETMASK, NULL, &signals.mask), "sigprocmask", "");
@@ -529,13 +517,13 @@ static _Noreturn void wait_outside(struct plan *plan, char **prog) {
 /* ---- The plan ---- */
 
 /* The id that PROG has inside: 0 if that is mapped, otherwise the caller's. */
-static uint32_t choose_id_or_exit(const struct map *map,
-                                  const struct caller *caller) {
-  const char *name = caller->gids ? "group id " : "user id ";
+static uint32_t choose_id_or_exit(const struct ids *ids) {
+  const char *name = ids->gids ? "group id " : "user id ";
   uint32_t id = 0, outside;
 
-  refuse_if(!map_outside(map, 0, &outside) && !map_inside(map, caller->id, &id),
-            numbered(name, caller->id, "").text,
+  refuse_if(!translate(&ids->map, INSIDE, 0, &outside) &&
+                !translate(&ids->map, OUTSIDE, ids->id, &id),
+            numbered(name, ids->id, "").text,
             "is not in the map, and 0 inside is not either");
   return id;
 }
@@ -543,9 +531,9 @@ static uint32_t choose_id_or_exit(const struct map *map,
 static _Noreturn void print_maps_or_exit(const struct plan *plan) {
   char text[2 * MAP_SIZE + 1];
 
-  print_map(&plan->uids, true, text);
+  print_map(&plan->users.map, true, text);
   strcat(text, "\n");
-  print_map(&plan->gids, true, text + strlen(text));
+  print_map(&plan->groups.map, true, text + strlen(text));
   print_or_exit(text);
   _exit(0);
 }
@@ -553,15 +541,14 @@ static _Noreturn void print_maps_or_exit(const struct plan *plan) {
 static void plan_ids_or_exit(struct plan *plan, char **given) {
   identify_or_exit(plan->proc, false, &plan->users);
   identify_or_exit(plan->proc, true, &plan->groups);
-  make_map_or_exit(given['u'], &plan->users, &plan->uids);
-  make_map_or_exit(given['g'], &plan->groups, &plan->gids);
+  make_map_or_exit(given['u'], &plan->users);
+  make_map_or_exit(given['g'], &plan->groups);
   if (given['p']) {
     print_maps_or_exit(plan);
   }
-  plan->uid = choose_id_or_exit(&plan->uids, &plan->users);
-  plan->gid = choose_id_or_exit(&plan->gids, &plan->groups);
-  refuse_if(!plan->is_denied && plan->users.uid != 0 &&
-                is_own(&plan->gids, &plan->groups),
+  plan->uid = choose_id_or_exit(&plan->users);
+  plan->gid = choose_id_or_exit(&plan->groups);
+  refuse_if(!plan->is_denied && plan->users.uid != 0 && is_own(&plan->groups),
             "-s allow",
             numbered("needs a line in /etc/subgid, such as ", plan->users.uid,
                      ":100000:65536")

@@ -15,10 +15,12 @@ enum {
   MAP_SIZE = MOST_RANGES * 33 + 1 /* bytes of the longest aligned map */
 };
 
-/* The ids from INSIDE on mean those from OUTSIDE on. The last id that there can
- * be is 4294967294: (uid_t)-1 means "no change" to many calls. */
+/* The ids from first[INSIDE] on mean those from first[OUTSIDE] on. The last id
+ * that there can be is 4294967294: (uid_t)-1 means "no change" to many calls.
+ */
+enum column { INSIDE, OUTSIDE };
 struct range {
-  uint32_t inside, outside, count;
+  uint32_t first[2], count;
 };
 
 struct map {
@@ -26,34 +28,38 @@ struct map {
   int length;
 };
 
-/* Who asks for a map: of user ids, or of group ids. */
-struct caller {
+/* The user ids, or the group ids, and who asks for a map of them. */
+struct ids {
   bool gids;
   uid_t uid;   /* the user, to whom /etc/subuid and /etc/subgid delegate */
   uint32_t id; /* the effective user or group id */
   struct map parent; /* what the present user namespace maps */
+  struct map map;    /* what the new one is to map */
 };
 
-/* Fills CALLER. Exits if the caller's own id is not mapped here. */
-void identify_or_exit(int proc, bool gids, struct caller *caller);
+/* Fills IDS, all but its map. Exits if the caller's own id is not mapped here.
+ */
+void identify_or_exit(int proc, bool gids, struct ids *ids);
 
-/* Reads INSIDE:OUTSIDE:COUNT, all of WORD, and adds it to MAP. Returns NULL, or
- * what is wrong with it. */
-const char *add_word(struct map *map, const char *word);
+/* Makes the map of IDS, which is empty, of the words of TEXT, a list with
+ * commas, which is cut at these; or the default if TEXT is NULL. */
+void make_map_or_exit(char *text, struct ids *ids);
 
-/* Makes MAP of the words of TEXT, a list with commas, which is cut at these; or
- * the default for CALLER if TEXT is NULL. */
-void make_map_or_exit(char *text, const struct caller *caller, struct map *map);
+/* Reads INSIDE:OUTSIDE:COUNT, all of TEXT, and adds it to MAP. Another
+ * SEPARATOR than ':' can be a blank: then there may be more blanks before each
+ * number. Returns NULL, or what is wrong with it. */
+const char *add_numbers(struct map *map, const char *text, char separator);
 
-/* Whether MAP gives the id FROM a meaning, which then goes to *TO. */
-bool map_outside(const struct map *map, uint32_t from, uint32_t *to);
-bool map_inside(const struct map *map, uint32_t from, uint32_t *to);
+/* Whether MAP has ID in COLUMN. What it is in the other one goes to *OTHER. */
+bool translate(const struct map *map, enum column column, uint32_t id,
+               uint32_t *other);
 
 /* MAP as the kernel shows it, in columns; or without spaces that only align. */
 void print_map(const struct map *map, bool aligned, char text[MAP_SIZE]);
 
-/* Reads the map NAME, such as "self/uid_map", of the kernel. */
-void read_map_or_exit(int proc, const char *name, struct map *map);
+/* Writes MAP to the file NAME of the procfs PROC. */
+void write_map_or_exit(int proc, const char *name, const struct map *map);
 
-/* Whether both map the same ids: the kernel sorts long maps. */
-bool is_same_map(const struct map *one, const struct map *other);
+/* Exits if the map NAME of the kernel does not map the same ids as MAP. It may
+ * be in another order: the kernel sorts long maps. */
+void verify_map_or_exit(int proc, const char *name, const struct map *map);

@@ -44,9 +44,9 @@ static bool delegated(unsigned long id, const struct file *file,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static struct caller caller;
-  static struct map map;
+  static struct ids ids;
   static char subuid[1 << 16], name[256];
+  static bool is_made; /* longjmp(3) keeps its value */
 
   if (size < 2) {
     return 0;
@@ -65,26 +65,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   memcpy(subuid + long_line, rest, length);
   files[1] = (struct file){"/etc/subuid", subuid, long_line + length, 0};
 
-  caller = (struct caller){.uid = data[1], .id = data[1]};
-  add_range(&caller.parent, 0, 0, 4294967295);
+  ids = (struct ids){.uid = data[1], .id = data[1]};
+  add_range(&ids.parent, 0, 0, 4294967295);
 
-  map.length = -1;
-  RUN(make_map_or_exit(NULL, &caller, &map));
-  if (map.length < 1) {
+  is_made = false;
+  RUN(make_map_or_exit(NULL, &ids); is_made = true);
+  if (!is_made) {
     return 0;
   }
-  find_user_or_exit(caller.uid, name);
-  for (int i = 0; i < map.length; i++) {
-    struct range range = map.ranges[i];
+  find_user_or_exit(ids.uid, name);
+  for (int i = 0; i < ids.map.length; i++) {
+    struct range range = ids.map.ranges[i];
     CHECK(range.count > 0 &&
-          (uint64_t)range.outside + range.count <= 4294967295);
-    if (range.outside == caller.id || range.outside == block_first) {
+          (uint64_t)range.first[OUTSIDE] + range.count <= 4294967295);
+    if (range.first[OUTSIDE] == ids.id || range.first[OUTSIDE] == block_first) {
       continue;
     }
-    CHECK(range.outside != 0);
-    CHECK(delegated(range.outside, &files[1], name, caller.uid));
-    CHECK(delegated(range.outside + range.count - 1, &files[1], name,
-                    caller.uid));
+    CHECK(range.first[OUTSIDE] != 0);
+    CHECK(delegated(range.first[OUTSIDE], &files[1], name, ids.uid));
+    CHECK(delegated(range.first[OUTSIDE] + range.count - 1, &files[1], name,
+                    ids.uid));
   }
   return 0;
 }
