@@ -18,7 +18,7 @@ idmap/idmap: idmap/idmap.c idmap/map.c idmap/namespaces.c idmap/wait.c \
 nsjoin/nsjoin: $(addprefix nsjoin/,nsjoin.c target.c leave.c confinement.c) \
   idmap/namespaces.c idmap/wait.c idmap/terminal.c pivot/step.c pivot/proc.c
 safemount/safemount: $(addprefix safemount/,safemount.c walk.c table.c userns.c) \
-  pivot/step.c pivot/proc.c
+  idmap/map.c pivot/step.c pivot/proc.c
 
 SCRIPTS = $(addprefix scripts/,contain contain-boot inject isolate pseudo)
 MANUALS = $(wildcard */*.1)
