@@ -41,24 +41,37 @@ const char usage[] =
     "  -u MAP      map these user ids\n" COMMON_OPTIONS;
 
 struct plan {
+  char *given[128]; /* the argument of each option, "" for one without */
+  int proc;         /* a checked /proc, or -1 */
+  bool is_user;     /* a user namespace is made, and the maps are for it */
+  bool waits;       /* PROG is a child, and this process waits for it */
+  bool has_terminal;
+  struct terminal terminal;
+  struct ids users, groups;
+
   /* What is inside. */
   int namespaces; /* flags of clone(2), without CLONE_NEWUSER */
-  bool is_user;   /* a user namespace is made, and the maps are for it */
   bool is_denied; /* setgroups(2) is */
   uid_t uid;      /* PROG's, as it sees them */
   gid_t gid;
-  const char *hostname;
-  char **environment;             /* PROG's, if it is not the caller's */
-  bool has_terminal, has_session; /* of its own */
-  struct terminal terminal;
-  bool waits; /* PROG is a child, and this process waits for it */
-
-  /* What is outside. */
-  struct ids users, groups;
-  const char *before, *after; /* the commands of -o and -O */
-  pid_t helper;               /* the process outside, if that does not wait */
-  int proc;                   /* a checked /proc */
+  char **environment;
+  bool has_session; /* of its own */
 };
+
+/* Waits for a child. Returns its status, or -1 if a signal ended it. If it
+ * stops, as by Ctrl-Z, so does this process. Children that no one but this
+ * process is to know of are made without SIGCHLD, which the caller may ignore:
+ * for these there is __WALL. */
+static int status_or_exit(pid_t pid) {
+  siginfo_t end;
+
+  while (or_exit(waitid(P_PID, pid, &end, WEXITED | WSTOPPED | __WALL),
+                 "waitid", "for a child") == 0 &&
+         end.si_code == CLD_STOPPED) {
+    kill(getpid(), SIGSTOP);
+  }
+  return end.si_code == CLD_EXITED ? end.si_status : -1;
+}
 
 /* ---- Outside: the maps ---- */
 
@@ -70,120 +83,87 @@ static bool is_own(const struct ids *ids) {
 }
 
 /* Starts newuidmap(1) or newgidmap(1) for the process PID. They are not looked
- * for in PATH, which can be anyone's. */
-static pid_t start_helper_or_exit(const struct plan *plan, bool gids, pid_t pid,
+ * for in our PATH, which can be anyone's. */
+static pid_t start_helper_or_exit(const struct ids *ids, char *name, pid_t pid,
                                   const struct caller_signals *signals) {
-  const char *const directories[] = {"/usr/bin", "/usr/local/bin",
-                                     "/run/wrappers/bin"};
-  const char *name = gids ? "/newgidmap" : "/newuidmap";
-  char text[MAP_SIZE], path[64], *rest = text, *word;
-  char *argv[3 * MOST_RANGES + 3] = {path};
+  char text[MAP_SIZE], *rest = text, *word;
+  char *argv[3 * MOST_RANGES + 3] = {name};
+  char *places[] = {"PATH=/usr/bin:/usr/local/bin:/run/wrappers/bin", NULL};
   struct numbered target = numbered("", pid, "");
   int argc = 2;
 
-  pid_t helper = or_exit(fork(), "fork", name + 1);
+  pid_t helper = or_exit(fork_with(0), "clone", name);
   if (helper > 0) {
     return helper;
   }
   argv[1] = target.text;
-  print_map(gids ? &plan->groups.map : &plan->users.map, false, text);
-  while ((word = strsep(&rest, " \n"))) {
-    if (*word) {
-      argv[argc++] = word;
-    }
+  print_map(&ids->map, false, text);
+  while ((word = strsep(&rest, " \n")) && *word) {
+    argv[argc++] = word;
   }
-  if (signals) {
-    restore_signals_or_exit(signals);
-  }
-  for (int i = 0; i < 3; i++) {
-    stpcpy(stpcpy(path, directories[i]), name);
-    SHOW(execv, path, argv);
-    if (errno != ENOENT) {
-      break;
-    }
-  }
-  refuse_if(errno == ENOENT, name + 1,
+  restore_signals_or_exit(signals);
+  environ = places;
+  SHOW(execvp, name, argv);
+  refuse_if(errno == ENOENT, name,
             "is not installed: delegated ids need it (package uidmap)");
-  fail("exec", path);
+  fail("exec", name);
 }
 
-/* Ends the step if that helper refused. It has told why. */
-static void wait_for_helper(bool gids, pid_t helper) {
-  refuse_if(helper && !succeeds_or_exit(helper),
-            gids ? "newgidmap" : "newuidmap", "failed");
-}
-
-/* Writes the maps of the process PID, which waits. SIGNALS are the caller's if
- * ours are blocked. */
+/* Writes the maps of the process PID, which waits. */
 static void write_maps(const struct plan *plan, pid_t pid,
                        const struct caller_signals *signals) {
-  bool is_root = plan->users.uid == 0;
-  pid_t uid_helper = 0, gid_helper = 0;
-  struct numbered name = numbered("", pid, "/setgroups");
-  struct numbered uid_map = numbered("", pid, "/uid_map");
-  struct numbered gid_map = numbered("", pid, "/gid_map");
-  char line[LINE_SIZE];
+  const struct ids *both[] = {&plan->users, &plan->groups};
+  const char *files[] = {"/uid_map", "/gid_map"};
+  char *names[] = {"newuidmap", "newgidmap"}, line[LINE_SIZE];
+  struct numbered file = numbered("", pid, "/setgroups");
+  pid_t helpers[2] = {0};
 
   /* Only before the groups are mapped can setgroups(2) be denied. A file can be
    * closed to a group: to drop that group would be a gain (CVE-2014-8989). */
 
   if (plan->is_denied) {
-    write_file_or_exit(plan->proc, name.text, "deny");
+    write_file_or_exit(plan->proc, file.text, "deny");
   }
   const char *wanted = plan->is_denied ? "deny" : "allow";
-  char *state = proc_line(plan->proc, name.text, "", line);
-  refuse_if(!state || strcmp(state, wanted) != 0, name.text,
+  char *state = proc_line(plan->proc, file.text, "", line);
+  refuse_if(!state || strcmp(state, wanted) != 0, file.text,
             plan->is_denied ? "is not deny" : "is not allow here");
 
-  /* The two need 0.6 ms each, so they run side by side. */
+  /* The two helpers need 0.6 ms each, so they run side by side. What the kernel
+   * has then must be what was meant, whoever wrote it. */
 
-  if (!is_root && !is_own(&plan->users)) {
-    uid_helper = start_helper_or_exit(plan, false, pid, signals);
+  for (int i = 0; i < 2; i++) {
+    if (both[i]->uid == 0 || is_own(both[i])) {
+      file = numbered("", pid, files[i]);
+      write_map_or_exit(plan->proc, file.text, &both[i]->map);
+    } else {
+      helpers[i] = start_helper_or_exit(both[i], names[i], pid, signals);
+    }
   }
-  if (!is_root && !is_own(&plan->groups)) {
-    gid_helper = start_helper_or_exit(plan, true, pid, signals);
+  for (int i = 0; i < 2; i++) {
+    refuse_if(helpers[i] && status_or_exit(helpers[i]) != 0, names[i],
+              "failed");
+    file = numbered("", pid, files[i]);
+    verify_map_or_exit(plan->proc, file.text, &both[i]->map);
   }
-  wait_for_helper(false, uid_helper);
-  wait_for_helper(true, gid_helper);
-  if (!uid_helper) {
-    write_map_or_exit(plan->proc, uid_map.text, &plan->users.map);
-  }
-  if (!gid_helper) {
-    write_map_or_exit(plan->proc, gid_map.text, &plan->groups.map);
-  }
-  verify_map_or_exit(plan->proc, uid_map.text, &plan->users.map);
-  verify_map_or_exit(plan->proc, gid_map.text, &plan->groups.map);
 }
 
 /* ---- Outside: -o and -O ---- */
 
-/* Runs the shell command of -o or -O, with PID, and STATUS if it is not
- * negative, in its environment. */
-static bool run_command(const char *command, pid_t pid, int status,
+/* Runs the shell command of -o or -O, with PID, and STATUS if it is not "", in
+ * its environment. */
+static bool run_command(const char *command, pid_t pid, const char *status,
                         const struct caller_signals *signals) {
   const char *script = "export PID=\"$1\" ${2:+STATUS=\"$2\"}; eval \"$0\"";
-  struct numbered first = numbered("", pid, "");
-  struct numbered second = numbered("", status < 0 ? 0 : status, "");
+  struct numbered number = numbered("", pid, "");
 
-  pid_t child = or_exit(fork(), "fork", "for a command");
+  pid_t child = or_exit(fork_with(0), "clone", "for a command");
   if (child > 0) {
-    return succeeds_or_exit(child);
+    return status_or_exit(child) == 0;
   }
-  if (signals) {
-    restore_signals_or_exit(signals);
-  }
-  execl("/bin/sh", "sh", "-c", script, command, first.text,
-        status < 0 ? "" : second.text, NULL);
+  restore_signals_or_exit(signals);
+  execl("/bin/sh", "sh", "-c", script, command, number.text, status, NULL);
   fail("exec", "/bin/sh");
-}
-
-/* login(1), for one, wants the terminal to belong to root. */
-static void give_terminal(const struct plan *plan) {
-  uint32_t uid = 0, gid = 0;
-
-  translate(&plan->users.map, INSIDE, plan->uid, &uid);
-  translate(&plan->groups.map, INSIDE, plan->gid, &gid);
-  or_exit(fchown(plan->terminal.slave, uid, gid), "fchown", "the new terminal");
 }
 
 /* ---- Inside ---- */
@@ -215,30 +195,6 @@ static void take_ids(const struct plan *plan) {
             "was not taken as user id");
 }
 
-/* Waits for one byte on LINK. False at its end: the other process is dead. */
-static bool is_told(int link) {
-  char word;
-
-  return or_exit(read(link, &word, 1), "read", "from the other process") == 1;
-}
-
-static void send_word_or_exit(int link) {
-  or_exit(send(link, "", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE ? -1 : 0,
-          "send", "to the other process");
-}
-
-/* The process outside is dead. It has told why, unless it was killed; if it is
- * the HELPER, that is told here. */
-static _Noreturn void exit_as_outside(pid_t helper) {
-  siginfo_t end = {.si_code = 0};
-
-  if (helper) {
-    waitid(P_PID, helper, &end, WEXITED);
-  }
-  refuse_if(end.si_code == CLD_KILLED, "the process outside", "was killed");
-  _exit(FAILED);
-}
-
 /* Enters the namespaces that -o comes before. */
 static void enter_last_namespaces(const struct plan *plan) {
   int flags = plan->namespaces;
@@ -261,25 +217,10 @@ static void enter_last_namespaces(const struct plan *plan) {
   }
 }
 
-/* The process that will be PROG, in its new namespaces. LINK leads to the
- * process outside, or is -1 if there is none: then the maps are written. */
-static void go_inside(struct plan *plan, int link) {
-  int flags = plan->namespaces;
+/* What is made in the new namespaces before PROG runs. */
+static void prepare_inside(struct plan *plan) {
+  const char *name = plan->given['H'];
 
-  /* Its clock offsets can be set as long as no process is in it: so -o comes
-   * before this process enters (time_namespaces(7)). */
-
-  if (flags & CLONE_NEWTIME) {
-    or_exit_here(SHOW(unshare, CLONE_NEWTIME), "unshare", "CLONE_NEWTIME");
-  }
-  if (link >= 0) {
-    send_word_or_exit(link);
-    if (!is_told(link)) {
-      exit_as_outside(plan->helper);
-    }
-  }
-
-  enter_last_namespaces(plan);
   if (plan->is_user) {
     take_ids(plan);
   }
@@ -295,29 +236,147 @@ static void go_inside(struct plan *plan, int link) {
    * must go here too, or its device would stay in use: so slave and not private
    * (mount_namespaces(7)). */
 
-  if (flags & CLONE_NEWNS) {
+  if (plan->namespaces & CLONE_NEWNS) {
     CALL_OR_EXIT("/", mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
   }
-  if (flags & CLONE_NEWNET) {
+  if (plan->namespaces & CLONE_NEWNET) {
     bring_up_loopback();
   }
-  if (plan->hostname) {
-    const char *name = plan->hostname;
+  if (name) {
     or_exit(SHOW(sethostname, name, strlen(name)), "sethostname", name);
   }
-  if (flags & CLONE_NEWPID) {
+  if (plan->namespaces & CLONE_NEWPID) {
     leave_keyring_or_exit(plan->proc);
   }
 }
 
-static _Noreturn void become_prog(const struct plan *plan, char **prog) {
+/* Waits for one byte on LINK. False at its end: the other process is dead. */
+static bool is_told(int link) {
+  char word;
+
+  return or_exit(read(link, &word, 1), "read", "from the other process") == 1;
+}
+
+static void tell_or_exit(int link) {
+  or_exit(send(link, "", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE ? -1 : 0,
+          "send", "to the other process");
+}
+
+/* The process that becomes PROG. LINK leads to the process outside, or is -1 if
+ * there is none. If that is a child, it is OUTSIDE, otherwise 0. */
+static _Noreturn void be_inside(struct plan *plan, char **prog, int link,
+                                pid_t outside,
+                                const struct caller_signals *signals) {
   const char *shell = getenv("SHELL");
   char *words[] = {(char *)(shell && *shell ? shell : "/bin/sh"), NULL};
 
-  if (plan->environment) {
-    environ = plan->environment;
+  /* Before it tells that it is there: a signal that is blocked when it comes,
+   * and has no handler in PID 1 later, would be lost. */
+
+  restore_signals_or_exit(signals);
+
+  /* The clock offsets can be set as long as no process is in the namespace: so
+   * -o comes before this process enters (time_namespaces(7)). */
+
+  if (plan->namespaces & CLONE_NEWTIME) {
+    or_exit_here(SHOW(unshare, CLONE_NEWTIME), "unshare", "CLONE_NEWTIME");
   }
+  if (link >= 0) {
+    tell_or_exit(link);
+    bool is_done = is_told(link);
+    int status = outside ? status_or_exit(outside) : 0;
+    refuse_if(status < 0, "the process outside", "was killed");
+    if (!is_done || status != 0) {
+      _exit(FAILED); /* the process outside has told why */
+    }
+  }
+  enter_last_namespaces(plan);
+  prepare_inside(plan);
+
+  /* musl blocks all signals during setgroups(2), setresuid(2) and setresgid(2),
+   * and does not look whether they are unblocked again. */
+
+  restore_signals_or_exit(signals);
+  if (plan->waits) {
+    die_with_parent_or_exit(link);
+  }
+  environ = plan->environment;
   execute(*prog ? prog : words);
+}
+
+/* ---- Outside: from the first process inside to its end ---- */
+
+/* Closes all but what the waiting process needs. If PROG closes a pipe or
+ * unmounts a file system, this process must not have it open. */
+static void close_unneeded(const struct plan *plan, int link, int signals) {
+  const struct terminal *terminal = &plan->terminal;
+  const int needed[] = {plan->proc,       signals,         link,
+                        terminal->master, terminal->slave, terminal->in,
+                        terminal->out};
+
+  close_others_or_exit(NULL, needed, plan->has_terminal ? 7 : 3);
+  for (int fd = 0; fd <= 1 && !plan->given['O']; fd++) {
+    if (!plan->has_terminal || (terminal->in != fd && terminal->out != fd)) {
+      close(fd);
+    }
+  }
+}
+
+/* login(1), for one, wants the terminal to belong to root. */
+static void give_terminal(const struct plan *plan) {
+  uint32_t uid = 0, gid = 0;
+
+  translate(&plan->users.map, INSIDE, plan->uid, &uid);
+  translate(&plan->groups.map, INSIDE, plan->gid, &gid);
+  or_exit(fchown(plan->terminal.slave, uid, gid), "fchown", "the new terminal");
+}
+
+/* The process that stays in the caller's namespaces, with their rights. The
+ * process INSIDE is at the other end of LINK. */
+static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside,
+                                 const struct caller_signals *signals) {
+  const char *before = plan->given['o'], *after = plan->given['O'];
+  struct child child = {.pid = inside,
+                        .proc = plan->proc,
+                        .is_init = plan->namespaces & CLONE_NEWPID,
+                        .has_session = plan->has_session};
+  sigset_t all = all_signals();
+  int fd = signalfd_or_exit(&all);
+  bool goes_on = is_told(link);
+
+  if (goes_on && plan->is_user) {
+    write_maps(plan, inside, signals);
+  }
+  if (goes_on && plan->is_user && plan->has_terminal) {
+    give_terminal(plan);
+  }
+  const char *done = goes_on ? after : NULL;
+  if (goes_on && before && !run_command(before, inside, "", signals)) {
+    warn("-o", "the command failed");
+    goes_on = false;
+  }
+
+  /* If it is not told to go on, the process inside ends with its link. */
+
+  if (plan->waits) {
+    close_unneeded(plan, goes_on ? link : -1, fd);
+  }
+  if (goes_on) {
+    tell_or_exit(link);
+  }
+  if (!plan->waits) {
+    _exit(goes_on ? 0 : FAILED);
+  }
+  siginfo_t end = plan->has_terminal ? relay(&plan->terminal, &child, fd)
+                                     : wait_for_child(&child, fd);
+
+  /* It undoes what -o did: so also if -o failed. */
+
+  int status = end.si_status + (end.si_code == CLD_EXITED ? 0 : 128);
+  refuse_if(done && !run_command(done, inside, numbered("", status, "").text,
+                                 signals),
+            "-O", "the command failed");
+  end_as(&end);
 }
 
 /* ---- Both processes ---- */
@@ -338,180 +397,61 @@ static int drop_foreign_groups(const struct plan *plan, gid_t groups[65536]) {
   for (int i = 0; i < count; i++) {
     is_foreign |= !translate(&plan->groups.map, OUTSIDE, groups[i], &inside);
   }
-  if (!is_foreign) {
-    return -1;
-  }
-  if (SHOW(setgroups, 0, NULL) == 0) {
-    return count;
-  }
 
   /* Where this is denied already, they were there before us. */
 
-  int error = errno;
-  char *state = proc_line(plan->proc, "self/setgroups", "", line);
-  errno = error;
-  or_exit(state && strcmp(state, "deny") == 0 ? 0 : -1, "setgroups", "");
-  return -1;
+  char *state = is_foreign ? proc_line(plan->proc, "self/setgroups", "", line)
+                           : strcpy(line, "deny");
+  if (state && strcmp(state, "deny") == 0) {
+    return -1;
+  }
+  or_exit(SHOW(setgroups, 0, NULL), "setgroups", "");
+  return count;
 }
 
-static void link_or_exit(int ends[2]) {
-  or_exit(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
-          "socketpair", "");
-}
-
-/* PROG takes the place of this process. */
-static _Noreturn void replace(struct plan *plan, char **prog) {
-  struct sigaction initial = {.sa_handler = SIG_DFL};
-  struct caller_signals signals;
+/* Makes the namespaces, and the second process if one is needed. PID 1 of a
+ * namespace has to be a child: the PID of a process does not change, so
+ * unshare(2) makes that namespace for children only. Otherwise the child is
+ * outside, and PROG takes the place of this process. */
+static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
   static gid_t groups[65536];
-  pid_t self = getpid();
-  int user = plan->is_user ? CLONE_NEWUSER : 0, ends[2] = {-1, -1};
-  int flags = user | (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME));
-
-  /* For the own ids alone the process inside can write the maps itself. */
-
-  bool writes_own = plan->is_user && plan->is_denied && is_own(&plan->users) &&
-                    is_own(&plan->groups);
-  bool needs_helper = plan->before || (plan->is_user && !writes_own);
-
-  or_exit(sigprocmask(SIG_SETMASK, NULL, &signals.mask), "sigprocmask", "");
-  or_exit(sigaction(SIGCHLD, &initial, &signals.child), "sigaction", "SIGCHLD");
-  if (needs_helper) {
-    link_or_exit(ends);
-    plan->helper = or_exit(fork(), "fork", "for the process outside");
-    if (plan->helper == 0) {
-      close(ends[0]);
-      if (!is_told(ends[1])) {
-        _exit(FAILED); /* the process inside has told why */
-      }
-      if (plan->is_user && !writes_own) {
-        write_maps(plan, self, NULL);
-      }
-      refuse_if(plan->before && !run_command(plan->before, self, -1, NULL),
-                "-o", "the command failed");
-      send_word_or_exit(ends[1]);
-      _exit(0);
-    }
-    close(ends[1]);
-  }
-  drop_foreign_groups(plan, groups);
-  if (flags) {
-    show_namespaces("unshare", flags);
-    or_exit_here(unshare(flags), "unshare", "");
-  }
-  if (writes_own) {
-    write_maps(plan, self, NULL);
-  }
-  go_inside(plan, ends[0]);
-  if (plan->helper && !succeeds_or_exit(plan->helper)) {
-    _exit(FAILED);
-  }
-
-  /* musl blocks all signals during fork(2), setgroups(2), setresuid(2) and
-   * setresgid(2), and does not look whether they are unblocked again. */
-
-  restore_signals_or_exit(&signals);
-  become_prog(plan, prog);
-}
-
-/* Closes all but what the waiting process needs. If PROG closes a pipe or
- * unmounts a file system, this process must not have it open. */
-static void close_unneeded(const struct plan *plan, int link, int signals) {
-  const struct terminal *terminal = &plan->terminal;
-  const int needed[] = {plan->proc,       signals,         link,
-                        terminal->master, terminal->slave, terminal->in,
-                        terminal->out};
-
-  close_others_or_exit(NULL, needed, plan->has_terminal ? 7 : 3);
-  for (int fd = 0; fd <= 1 && !plan->after; fd++) {
-    if (!plan->has_terminal || (terminal->in != fd && terminal->out != fd)) {
-      close(fd);
-    }
-  }
-}
-
-/* Runs -O after the end, which is END, and ends as PROG did. */
-static _Noreturn void finish(const struct plan *plan, pid_t pid,
-                             const siginfo_t *end,
-                             const struct caller_signals *signals) {
-  int status = end->si_status + (end->si_code == CLD_EXITED ? 0 : 128);
-
-  refuse_if(plan->after && !run_command(plan->after, pid, status, signals),
-            "-O", "the command failed");
-  end_as(end);
-}
-
-/* Runs -o. If it fails, -O is run all the same: it undoes what -o did. */
-static void run_before(const struct plan *plan, pid_t pid,
-                       const struct caller_signals *signals) {
-  siginfo_t end = {.si_code = CLD_EXITED};
-
-  if (plan->before && !run_command(plan->before, pid, -1, signals)) {
-    warn("-o", "the command failed");
-    kill(pid, SIGKILL);
-    end.si_status = FAILED;
-    finish(plan, pid, &end, signals);
-  }
-}
-
-/* PROG is a child, as PID 1 of a namespace has to be: the PID of a process does
- * not change, so unshare(2) makes that namespace for children only. */
-static _Noreturn void wait_outside(struct plan *plan, char **prog) {
+  int flags = plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
+  int ends[2] = {-1, -1}, count;
+  pid_t self = getpid(), other = 0;
+  bool is_inside = true;
   struct caller_signals signals = block_signals_or_exit();
-  sigset_t all = all_signals();
-  static gid_t groups[65536];
-  int user = plan->is_user ? CLONE_NEWUSER : 0, ends[2];
-  int flags = user | (plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME));
 
-  link_or_exit(ends);
+  flags |= plan->is_user ? CLONE_NEWUSER : 0;
+  show_pid = plan->waits;
   if (plan->has_terminal) {
     plan->terminal = terminal_or_exit(plan->proc, open_ptmx_or_exit());
   }
-  int count = drop_foreign_groups(plan, groups);
-  show_pid = true;
-  show_namespaces("clone", flags);
-  struct child child = {
-      .pid = or_exit_here(fork_with(flags | SIGCHLD), "clone", ""),
-      .proc = plan->proc,
-      .is_init = plan->namespaces & CLONE_NEWPID,
-      .has_session = plan->has_session};
-  if (child.pid == 0) {
-    close(ends[1]);
-
-    /* Before it tells that it is there: a signal that is blocked when it comes,
-     * and has no handler in PID 1 later, would be lost. */
-
-    restore_signals_or_exit(&signals);
-    go_inside(plan, ends[0]);
-    restore_signals_or_exit(&signals); /* as in replace() */
-    die_with_parent_or_exit(ends[0]);
-    become_prog(plan, prog);
-  }
-
-  /* What runs outside has root's groups again. */
-
-  close(ends[0]);
-  if (count >= 0) {
-    or_exit(setgroups(count, groups), "setgroups", "");
-  }
-  int fd = signalfd_or_exit(&all);
-  if (!is_told(ends[1])) {
-    siginfo_t ended = wait_for_child(&child, fd);
-    end_as(&ended);
-  }
-  if (plan->is_user) {
-    write_maps(plan, child.pid, &signals);
-    if (plan->has_terminal) {
-      give_terminal(plan);
+  count = drop_foreign_groups(plan, groups);
+  if (plan->waits || plan->is_user || plan->given['o']) {
+    or_exit(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
+            "socketpair", "");
+    if (plan->waits) {
+      show_namespaces("clone", flags);
     }
+    other = fork_with(plan->waits ? flags | SIGCHLD : 0);
+    or_exit_here(other, "clone", "");
+    is_inside = plan->waits ? other == 0 : other != 0;
+    close(ends[!is_inside]);
   }
+  if (!is_inside) {
 
-  run_before(plan, child.pid, &signals);
-  close_unneeded(plan, ends[1], fd);
-  send_word_or_exit(ends[1]);
-  siginfo_t end = plan->has_terminal ? relay(&plan->terminal, &child, fd)
-                                     : wait_for_child(&child, fd);
-  finish(plan, child.pid, &end, &signals);
+    /* What runs outside has root's groups again. */
+
+    if (count >= 0) {
+      or_exit(setgroups(count, groups), "setgroups", "");
+    }
+    be_outside(plan, ends[0], plan->waits ? other : self, &signals);
+  }
+  if (!plan->waits && flags) {
+    show_namespaces("unshare", flags);
+    or_exit_here(unshare(flags), "unshare", "");
+  }
+  be_inside(plan, prog, ends[1], other, &signals);
 }
 
 /* ---- The plan ---- */
@@ -538,12 +478,12 @@ static _Noreturn void print_maps_or_exit(const struct plan *plan) {
   _exit(0);
 }
 
-static void plan_ids_or_exit(struct plan *plan, char **given) {
+static void plan_ids_or_exit(struct plan *plan) {
   identify_or_exit(plan->proc, false, &plan->users);
   identify_or_exit(plan->proc, true, &plan->groups);
-  make_map_or_exit(given['u'], &plan->users);
-  make_map_or_exit(given['g'], &plan->groups);
-  if (given['p']) {
+  make_map_or_exit(plan->given['u'], &plan->users);
+  make_map_or_exit(plan->given['g'], &plan->groups);
+  if (plan->given['p']) {
     print_maps_or_exit(plan);
   }
   plan->uid = choose_id_or_exit(&plan->users);
@@ -555,47 +495,25 @@ static void plan_ids_or_exit(struct plan *plan, char **given) {
                 .text);
 }
 
-/* Fills GIVEN with the argument of each option, or what is not NULL for one
- * without; and PLAN with the variables of -e. */
-static void read_options_or_exit(int argc, char **argv, char **given,
-                                 struct plan *plan) {
-  static char *environment[4096], flag[] = "";
-  int letter, count = 0;
+/* Adds VARIABLE to ENVIRONMENT. As with env(1), the last one of a name counts.
+ */
+static void add_variable_or_exit(char **environment, char *variable) {
+  size_t length = strcspn(variable, "=") + 1;
 
-  while ((letter = option_or_exit(argc, argv, "+:e:g:H:hKn:O:o:ps:tu:Vv",
-                                  "e")) >= 0) {
-    given[letter] = optarg ? optarg : flag;
-    if (letter == 'e') {
-      usage_error_if(!strchr(optarg, '=') || *optarg == '=', optarg,
-                     "is not NAME=VALUE");
-      usage_error_if(count == 4095, "-e", "is given too often");
-
-      /* As with env(1), the last one of a name counts. */
-
-      size_t length = strcspn(optarg, "=") + 1;
-      int i = 0;
-      while (i < count && strncmp(environment[i], optarg, length) != 0) {
-        i++;
-      }
-      environment[i] = optarg;
-      count += i == count;
-      plan->environment = environment;
-    }
+  usage_error_if(!strchr(variable, '=') || *variable == '=', variable,
+                 "is not NAME=VALUE");
+  while (*environment && strncmp(*environment, variable, length) != 0) {
+    environment++;
   }
-}
-
-/* Whether one of descriptors 0-2 is a terminal for certain. If the kernel does
- * not tell, PROG gets a session of its own, since that keeps more from it. */
-static bool has_terminal(void) {
-  return isatty(0) || isatty(1) || isatty(2);
+  *environment = variable;
 }
 
 /* Options that exclude each other; FLAGS are the namespaces of -n. */
 static void refuse_contradictions(char **given, int flags, bool all) {
-  const char *groups = given['s'] ? given['s'] : "deny", *name = given['H'];
+  const char *groups = given['s'], *name = given['H'];
 
-  usage_error_if(strcmp(groups, "deny") && strcmp(groups, "allow"), groups,
-                 "is neither allow nor deny");
+  usage_error_if(groups && strcmp(groups, "deny") && strcmp(groups, "allow"),
+                 groups, "is neither allow nor deny");
   usage_error_if(given['K'] && (given['u'] || given['g'] || given['s'] ||
                                 given['p'] || !(flags & ~CLONE_NEWUSER)),
                  "-K", "needs -n, and no -g, -p, -s or -u");
@@ -606,45 +524,50 @@ static void refuse_contradictions(char **given, int flags, bool all) {
 }
 
 /* What the options ask for that does not depend on ids. */
-static void plan_namespaces_or_exit(struct plan *plan, char **given) {
+static void plan_namespaces_or_exit(struct plan *plan) {
+  char **given = plan->given;
   bool all = given['n'] && strcmp(given['n'], "all") == 0;
   int flags = given['n'] ? read_namespaces_or_exit(given['n'], plan->proc) : 0;
   bool is_pid = flags & CLONE_NEWPID;
 
+  refuse_contradictions(given, flags, all);
   plan->is_user = !given['K'];
   plan->is_denied =
       plan->is_user && !(given['s'] && strcmp(given['s'], "allow") == 0);
   plan->namespaces = flags & ~CLONE_NEWUSER;
-  plan->hostname = given['H'];
-  plan->before = given['o'];
-  plan->after = given['O'];
   plan->has_terminal = given['t'];
-  plan->waits = is_pid || plan->after || plan->has_terminal;
-
-  refuse_contradictions(given, flags, all);
+  plan->waits = is_pid || given['O'] || plan->has_terminal;
   refuse_if(plan->proc < 0 &&
                 (plan->is_user || plan->waits || flags & CLONE_NEWTIME),
             "/proc", "is no whole procfs of our PID namespace");
 
   /* A caller who hands over a terminal hands over the session that it controls.
-   * Otherwise kill(0), SIGCONT and /dev/tty must reach nothing outside. */
+   * Otherwise kill(0), SIGCONT and /dev/tty must reach nothing outside: so also
+   * if the kernel does not tell what a descriptor is. */
 
-  plan->has_session = plan->has_terminal || (is_pid && !has_terminal());
+  plan->has_session =
+      plan->has_terminal || (is_pid && !isatty(0) && !isatty(1) && !isatty(2));
 }
 
 int main(int argc, char **argv) {
   static struct plan plan;
-  char *given[128] = {NULL};
+  char *environment[argc + 1];
+  int letter;
 
   begin_or_exit(argc);
-  read_options_or_exit(argc, argv, given, &plan);
+  memset(environment, 0, sizeof(environment));
+  while ((letter = option_or_exit(argc, argv, "+:e:g:H:hKn:O:o:ps:tu:Vv",
+                                  "e")) >= 0) {
+    plan.given[letter] = optarg ? optarg : "";
+    if (letter == 'e') {
+      add_variable_or_exit(environment, optarg);
+    }
+  }
+  plan.environment = plan.given['e'] ? environment : environ;
   plan.proc = open_proc();
-  plan_namespaces_or_exit(&plan, given);
+  plan_namespaces_or_exit(&plan);
   if (plan.is_user) {
-    plan_ids_or_exit(&plan, given);
+    plan_ids_or_exit(&plan);
   }
-  if (plan.waits) {
-    wait_outside(&plan, argv + optind);
-  }
-  replace(&plan, argv + optind);
+  make_namespaces(&plan, argv + optind);
 }

@@ -279,16 +279,3 @@ _Noreturn void end_as(const siginfo_t *end) {
   kill(getpid(), signal);
   _exit(128 + signal);
 }
-
-bool succeeds_or_exit(pid_t pid) {
-  siginfo_t end;
-
-  while (or_exit(waitid(P_PID, pid, &end, WEXITED | WSTOPPED), "waitid",
-                 "for a child") == 0) {
-    if (end.si_code != CLD_STOPPED) {
-      break;
-    }
-    kill(getpid(), SIGSTOP);
-  }
-  return end.si_code == CLD_EXITED && end.si_status == 0;
-}

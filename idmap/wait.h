@@ -95,7 +95,3 @@ enum { WAIT_LIMIT = 2000 }; /* for a program that was told to end */
 
 /* Milliseconds of a clock that nobody sets. */
 int64_t milliseconds(void);
-
-/* Waits for the child PID, and whether it ended with status 0. If it stops, as
- * by Ctrl-Z, so does this process. */
-bool succeeds_or_exit(pid_t pid);

@@ -55,12 +55,9 @@ prog_in() {
   [ "$status" -eq 64 ]
 }
 
-@test "-e may be given 4095 times" {
-  mapfile -t most < <(printf -- '-eA%s=\n' {1..4095})
-  [ "$(idmap -K -n uts "${most[@]}" /usr/bin/env | wc -l)" -eq 4095 ]
-  status=0
-  idmap -K -n uts "${most[@]}" -e B= true || status=$?
-  [ "$status" -eq 64 ]
+@test "-e may be given as often as there is room for" {
+  mapfile -t most < <(printf -- '-eA%s=\n' {1..5000})
+  [ "$(idmap -K -n uts "${most[@]}" /usr/bin/env | wc -l)" -eq 5000 ]
 }
 
 @test "the commands outside keep the caller's environment" {

@@ -270,7 +270,7 @@ delegates() {
     helpers=$(awk '/execve.*new[ug]idmap/ {print $1}' "$here/log" | paste -sd '|')
     [ "$(grep -cE '/new[ug]idmap' "$here/log")" -ge 2 ]
     # The process that they are given has not ended before them.
-    target=$(grep -o '"/usr/bin/newuidmap", "[0-9]*"' "$here/log" | grep -o '[0-9]*' | head -n 1)
+    target=$(grep -o '"newuidmap", "[0-9]*"' "$here/log" | grep -o '[0-9]*' | head -n 1)
     last=$(grep -nE "^($helpers) .*exit_group" "$here/log" | tail -n 1 | cut -d: -f1)
     [ "$(grep -nE "^$target .*exit_group" "$here/log" | head -n 1 | cut -d: -f1)" -gt "$last" ]
   done
