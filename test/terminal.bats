@@ -167,7 +167,8 @@ END
   sees '^1000'
   screen send-keys q
   sees '^in: $'
-  enter "trap 'echo now \$(stty size)' WINCH"
+  enter "trap 'echo now \$(stty size)' WINCH; echo set''up"
+  sees '^setup'
   screen resize-window -x 90 -y 30
   sees 'now 30 90'
   enter 'vi -u NONE'
