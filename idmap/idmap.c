@@ -367,8 +367,8 @@ static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside,
   if (!plan->waits) {
     _exit(goes_on ? 0 : FAILED);
   }
-  siginfo_t end = plan->has_terminal ? relay(&plan->terminal, &child, fd)
-                                     : wait_for_child(&child, fd);
+  siginfo_t end =
+      wait_for_child(&child, plan->has_terminal ? &plan->terminal : NULL, fd);
 
   /* It undoes what -o did: so also if -o failed. */
 

@@ -98,24 +98,19 @@ static void copy_size(const struct terminal *terminal) {
   }
 }
 
-/* While the caller's terminal is not raw, it echoes and processes output: then
- * the new one must not. Turns both off, or back ON as they were. */
+/* While the caller's terminal is not raw, it processes output: then the new one
+ * must not. Turns that off, or back ON as it was. */
 static void set_processing(struct terminal *terminal, bool on) {
-  struct termios settings = {0};
+  struct termios new = {0};
 
-  if (tcgetattr(terminal->master, &settings) < 0) {
+  if (tcgetattr(terminal->master, &new) < 0) {
     return;
   }
-  if (on) {
-    settings.c_lflag |= terminal->echo;
-    settings.c_oflag |= terminal->post;
-  } else {
-    terminal->echo = settings.c_lflag & ECHO;
-    terminal->post = settings.c_oflag & OPOST;
-    settings.c_lflag &= ~ECHO;
-    settings.c_oflag &= ~OPOST;
+  if (!on) {
+    terminal->post = new.c_oflag &OPOST;
   }
-  tcsetattr(terminal->master, TCSANOW, &settings);
+  new.c_oflag = (new.c_oflag & ~OPOST) | (on ? terminal->post : 0);
+  tcsetattr(terminal->master, TCSANOW, &new);
 }
 
 /* Finds out which of 0-2 are terminals, and what is copied from where. */
@@ -159,19 +154,23 @@ struct terminal terminal_or_exit(int proc, int master) {
   bool is_ours = terminal.input == KEYS && !in_background(&terminal);
   or_exit(tcgetattr(is_ours ? terminal.in : terminal.slave, &settings),
           "tcgetattr", "of the terminal");
+  terminal.before = settings;
+  terminal.post = settings.c_oflag & OPOST;
 
-  /* With EXTPROC the terminal of the caller edits lines and echoes them. The
-   * ECHO of the new one then only tells whether that is to be seen. */
+  /* While the caller's terminal is not raw, it edits lines, echoes them and
+   * processes output. With EXTPROC, the ECHO of the new one only tells whether
+   * a line is to be seen. */
 
+  if (!is_ours) {
+    settings.c_oflag &= ~OPOST;
+  }
   if (terminal.input == LINES) {
     settings.c_lflag |= EXTPROC;
-    settings.c_oflag &= ~OPOST;
+  } else if (terminal.input != KEYS) {
+    settings.c_lflag &= ~ECHO;
   }
   or_exit(tcsetattr(terminal.slave, TCSANOW, &settings), "tcsetattr",
           "of the new terminal");
-  if (!is_ours && terminal.input != LINES) {
-    set_processing(&terminal, false);
-  }
   copy_size(&terminal);
   return terminal;
 }
@@ -247,7 +246,7 @@ static bool take_lines(struct terminal *terminal) {
 
 /* Puts the caller's terminal in raw mode, in which each key is a byte. */
 static void make_raw(struct terminal *terminal) {
-  struct termios caller = {0};
+  struct termios caller = {0}, raw;
 
   if (terminal->is_raw || tcgetattr(terminal->in, &caller) < 0) {
     return;
@@ -255,38 +254,19 @@ static void make_raw(struct terminal *terminal) {
 
   /* After a SIGSTOP it may be raw still. */
 
-  if (memcmp(&caller, &terminal->raw, sizeof(caller)) != 0) {
+  raw = caller;
+  cfmakeraw(&raw);
+  if (memcmp(&caller, &raw, sizeof(raw)) != 0) {
     terminal->before = caller;
-    cfmakeraw(&caller);
-    terminal->raw = caller;
-    tcsetattr(terminal->in, TCSANOW, &caller);
+    tcsetattr(terminal->in, TCSANOW, &raw);
   }
   terminal->is_raw = true;
   set_processing(terminal, true);
   copy_size(terminal);
 }
 
-/* Whether what is typed now is for us; KEYS then need raw mode. If not, no
- * event will tell when it is. */
-static bool take_input(struct terminal *terminal) {
-  if (terminal->input == BYTES || terminal->in < 0) {
-    return true;
-  }
-  if (in_background(terminal)) {
-    if (terminal->is_raw) {
-      set_processing(terminal, false);
-    }
-    terminal->is_raw = terminal->is_hidden = false;
-    return false;
-  }
-  if (terminal->input == LINES) {
-    return take_lines(terminal);
-  }
-  make_raw(terminal);
-  return true;
-}
-
-/* Gives the caller's terminal the settings back that it had. */
+/* Gives the caller's terminal the settings back that it had, unless another
+ * process has it now. */
 static void give_back(struct terminal *terminal) {
   struct termios caller = terminal->before;
   bool is_raw = terminal->is_raw;
@@ -301,6 +281,23 @@ static void give_back(struct terminal *terminal) {
     tcsetattr(terminal->in, TCSANOW, &caller);
   }
   terminal->is_raw = terminal->is_hidden = false;
+}
+
+/* Whether what is typed now is for us; KEYS then need raw mode. If not, no
+ * event will tell when it is. */
+static bool take_input(struct terminal *terminal) {
+  if (terminal->input == BYTES || terminal->in < 0) {
+    return true;
+  }
+  if (in_background(terminal)) {
+    give_back(terminal);
+    return false;
+  }
+  if (terminal->input == LINES) {
+    return take_lines(terminal);
+  }
+  make_raw(terminal);
+  return true;
 }
 
 /* Whether KEYS, just read, end PROG whatever it does. */
@@ -433,34 +430,25 @@ static bool type_signal(const struct terminal *terminal,
          ioctl(terminal->master, TIOCSIG, signal) == 0;
 }
 
-/* Reads one signal. True if PROG has ended, and how is in *END. If it had ended
- * before, any signal ends the relay: *END has it already. */
+/* Reads one signal, and passes it on. If PROG has ENDED, returns whether the
+ * signal ends the relay. */
 static bool read_signal(struct terminal *terminal, struct child *child,
-                        int signals, siginfo_t *end) {
+                        int signals, bool ended) {
   struct signalfd_siginfo info;
 
-  if (read(signals, &info, sizeof(info)) != sizeof(info)) {
+  if (read(signals, &info, sizeof(info)) != sizeof(info) ||
+      info.ssi_signo == SIGCHLD) {
     return false;
   }
-  switch (info.ssi_signo) {
-  case SIGCHLD:
-
-    /* If PROG has stopped, so will we, and not with a raw terminal. */
-
-    give_back(terminal);
-    return !end->si_pid && has_ended(child, end);
-  case SIGWINCH:
-    copy_size(terminal);
-    return false;
-  case SIGCONT:
+  if (info.ssi_signo == SIGCONT) {
     terminal->is_raw = terminal->is_hidden = false;
-    break;
   }
-  if (end->si_pid) {
+  if (info.ssi_signo == SIGWINCH && terminal->master >= 0) {
+    copy_size(terminal);
+  } else if (ended) {
     return info.ssi_signo != SIGCONT;
-  }
-  if (is_key(&info) && !child->had_key &&
-      type_signal(terminal, child, info.ssi_signo)) {
+  } else if (is_key(&info) && !child->had_key &&
+             type_signal(terminal, child, info.ssi_signo)) {
     child->had_key = true;
   } else {
     pass_on(child, &info);
@@ -485,9 +473,8 @@ enum { SIGNALS, IN, TO_MASTER, FROM_MASTER, OUT, POLLED };
 static void poll_or_exit(struct terminal *terminal, const struct child *child,
                          const struct flow *typed, const struct flow *shown,
                          struct pollfd fds[POLLED], int signals, bool ended) {
-  struct timespec left, again = {0, LOOK_AGAIN * 1000000};
-  struct timespec *timeout = time_left(child, &left);
   bool is_ours = take_input(terminal), is_typed = typed->length > 0;
+  int timeout = time_left(child);
 
   /* Keys that PROG does not read may still end it. */
 
@@ -496,40 +483,37 @@ static void poll_or_exit(struct terminal *terminal, const struct child *child,
   bool reads =
       is_ours && !ended && !terminal->at_end && (!is_typed || is_stuck);
 
-  if (!timeout && (!is_ours || terminal->input == LINES ||
-                   (terminal->input == KEYS && is_typed))) {
-    timeout = &again;
+  if (timeout < 0 && (!is_ours || is_typed || terminal->input == LINES)) {
+    timeout = LOOK_AGAIN;
   }
-  fds[SIGNALS] = (struct pollfd){signals, POLLIN, 0};
-  fds[IN] = (struct pollfd){reads ? terminal->in : -1, POLLIN, 0};
-  fds[TO_MASTER] =
-      (struct pollfd){is_typed ? terminal->master : -1, POLLOUT, 0};
-  fds[FROM_MASTER] =
-      (struct pollfd){shown->length ? -1 : terminal->master, POLLIN, 0};
-  fds[OUT] = (struct pollfd){shown->length ? terminal->out : -1, POLLOUT, 0};
-  if (ppoll(fds, POLLED, timeout, NULL) < 0) {
-    if (errno != EINTR) {
-      give_back(terminal);
-      fail("ppoll", "");
-    }
-    for (int i = 0; i < POLLED; i++) {
-      fds[i].revents = 0;
-    }
+  const struct pollfd wanted[] = {
+      [SIGNALS] = {signals, POLLIN, 0},
+      [IN] = {reads ? terminal->in : -1, POLLIN, 0},
+      [TO_MASTER] = {is_typed ? terminal->master : -1, POLLOUT, 0},
+      [FROM_MASTER] = {shown->length ? -1 : terminal->master, POLLIN, 0},
+      [OUT] = {shown->length ? terminal->out : -1, POLLOUT, 0}};
+  memcpy(fds, wanted, sizeof(wanted));
+  if (poll(fds, POLLED, timeout) < 0 && errno != EINTR) {
+    give_back(terminal);
+    fail("poll", "");
   }
 }
 
-siginfo_t relay(struct terminal *terminal, struct child *child, int signals) {
+siginfo_t wait_for_child(struct child *child, struct terminal *terminal,
+                         int signals) {
+  struct terminal none = {.master = -1, .slave = -1, .in = -1, .out = -1};
   struct flow typed = {0}, shown = {0};
   struct pollfd fds[POLLED];
   ssize_t rest = IN_FLIGHT;
   siginfo_t end = {0};
 
-  /* It may have ended already. */
-
-  has_ended(child, &end);
+  terminal = terminal ? terminal : &none;
   for (;;) {
-    if (child->limit && !end.si_pid) {
-      has_ended(child, &end);
+    if (!end.si_pid && has_stopped(child, &end)) {
+      give_back(terminal);
+      stop_with(child, end.si_status);
+      end.si_pid = 0;
+      continue;
     }
 
     /* What PROG wrote last is still shown. What others write who have its
@@ -545,8 +529,7 @@ siginfo_t relay(struct terminal *terminal, struct child *child, int signals) {
     poll_or_exit(terminal, child, &typed, &shown, fds, signals, end.si_pid);
 
     if (fds[SIGNALS].revents) {
-      bool had_ended = end.si_pid;
-      if (read_signal(terminal, child, signals, &end) && had_ended) {
+      if (read_signal(terminal, child, signals, end.si_pid)) {
         break;
       }
       continue;

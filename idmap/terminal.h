@@ -38,8 +38,8 @@ struct terminal {
   bool midline;   /* the last of BYTES was no newline */
   int escapes;    /* how many ^] were read in a row, */
   int64_t first;  /* and when the first of them was */
-  struct termios before, raw; /* the caller's settings */
-  tcflag_t echo, post; /* what the new terminal did while the other was raw */
+  struct termios before; /* the caller's settings */
+  tcflag_t post; /* OPOST, if the new terminal had it while the other was raw */
 };
 
 /* Whether FD is a terminal. One that does not tell, since it has hung up or a
@@ -70,6 +70,9 @@ void replace_terminals_or_exit(const struct terminal *terminal);
  * NULL and anything can be typed there, that is its controlling terminal. */
 void begin_session_or_exit(const struct terminal *terminal);
 
-/* Waits until CHILD has ended, as wait_for_child() does, and copies meanwhile.
- * The caller's terminal has its settings back afterwards. */
-siginfo_t relay(struct terminal *terminal, struct child *child, int signals);
+/* Waits until CHILD has ended, or did not end in time. Passes on the signals
+ * that are read from SIGNALS, a signalfd of all of them, and copies between
+ * TERMINAL, which may be NULL, and the caller's. That has its settings back
+ * afterwards. */
+siginfo_t wait_for_child(struct child *child, struct terminal *terminal,
+                         int signals);

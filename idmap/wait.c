@@ -120,36 +120,31 @@ void kill_child(struct child *child, int signal) {
   send_signal(child, SIGKILL, true);
 }
 
-/* A signal to end, which a PROG that may resist has WAIT_LIMIT to obey. Returns
- * false if the caller had it ignored, as nohup(1) does. */
-static bool begin_limit(struct child *child,
-                        const struct signalfd_siginfo *info) {
+/* Whether the caller had SIGNAL ignored, as nohup(1) does. */
+static bool is_ignored(int signal) {
   struct sigaction caller = {.sa_handler = SIG_DFL};
-  int signal = info->ssi_signo;
 
-  if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP) {
-    sigaction(signal, NULL, &caller);
-    if (caller.sa_handler == SIG_IGN) {
-      return false;
-    }
-    if (!is_key(info) && !child->limit) {
-      child->limit = milliseconds() + WAIT_LIMIT;
-      child->told_by = signal;
-    }
-  }
-  return true;
+  sigaction(signal, NULL, &caller);
+  return caller.sa_handler == SIG_IGN;
 }
 
 void pass_on(struct child *child, const struct signalfd_siginfo *info) {
   int signal = info->ssi_signo;
+  bool ends = signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
 
   /* The kernel sends SIGALRM too, for an alarm(2) of the program that became
    * this process: a timer outlives exec. */
 
   bool by_terminal = info->ssi_code == SI_KERNEL && signal != SIGALRM;
 
-  if (child->may_resist && !begin_limit(child, info)) {
-    return;
+  if (child->may_resist && ends) {
+    if (is_ignored(signal)) {
+      return;
+    }
+    if (!is_key(info) && !child->limit) {
+      child->limit = milliseconds() + WAIT_LIMIT;
+      child->told_by = signal;
+    }
   }
   if (child->has_session && is_key(info)) {
     if (child->had_key) {
@@ -185,79 +180,50 @@ void pass_on(struct child *child, const struct signalfd_siginfo *info) {
 
 /* ---- How PROG ends ---- */
 
-/* When time is up: kills CHILD, or if that was done before, gives it up. */
-static bool is_given_up(struct child *child, siginfo_t *end) {
-  if (!child->limit || child->limit > milliseconds()) {
-    return false;
-  }
-  if (!child->killed_by) {
-    kill_child(child, child->told_by);
-    return false;
-  }
-  end->si_code = CLD_KILLED;
-  end->si_pid = child->pid;
-  end->si_status = child->killed_by;
-  return true;
-}
-
-bool has_ended(struct child *child, siginfo_t *end) {
+bool has_stopped(struct child *child, siginfo_t *end) {
   int failed;
 
   end->si_pid = 0;
-  while (!(failed =
-               waitid(P_PID, child->pid, end, WEXITED | WSTOPPED | WNOHANG)) &&
-         end->si_pid) {
-    if (end->si_code != CLD_STOPPED) {
-      if (end->si_code == CLD_KILLED && child->killed_by) {
-        end->si_status = child->killed_by;
-      }
-      return true;
-    }
-
-    /* The process that stopped PROG can continue it. But if that is inside, it
-     * would leave this process stopped, and no one would end the container. */
-
-    if (!child->may_be_stopped_inside || is_stop(end->si_status) ||
-        child->we_stopped) {
-      child->we_stopped = false;
-      kill(getpid(), SIGSTOP);
-    }
-    end->si_pid = 0;
-  }
+  failed = waitid(P_PID, child->pid, end, WEXITED | WSTOPPED | WNOHANG);
   if (failed) {
     warn_errno("waitid", "for PROG");
     end->si_code = CLD_EXITED;
-    end->si_pid = child->pid;
     end->si_status = FAILED;
+    end->si_pid = child->pid;
+  } else if (end->si_pid && end->si_code == CLD_STOPPED) {
     return true;
-  }
-  return is_given_up(child, end);
-}
+  } else if (end->si_pid && end->si_code == CLD_KILLED && child->killed_by) {
+    end->si_status = child->killed_by;
+  } else if (!end->si_pid && time_left(child) == 0) {
 
-struct timespec *time_left(const struct child *child, struct timespec *left) {
-  int64_t rest = child->limit ? child->limit - milliseconds() : 0;
+    /* Time is up. It is killed, or if that was done before, given up. */
 
-  rest = rest > 0 ? rest : 0;
-  left->tv_sec = rest / 1000;
-  left->tv_nsec = rest % 1000 * 1000000;
-  return child->limit ? left : NULL;
-}
-
-siginfo_t wait_for_child(struct child *child, int signals) {
-  struct pollfd ready = {.fd = signals, .events = POLLIN};
-  struct signalfd_siginfo info;
-  struct timespec left;
-  siginfo_t end;
-
-  while (!has_ended(child, &end)) {
-    int n = ppoll(&ready, 1, time_left(child, &left), NULL);
-    or_exit(n < 0 && errno == EINTR ? 0 : n, "ppoll", "");
-    if (n > 0 && read(signals, &info, sizeof(info)) == sizeof(info) &&
-        info.ssi_signo != SIGCHLD) {
-      pass_on(child, &info);
+    if (!child->killed_by) {
+      kill_child(child, child->told_by);
+      return false;
     }
+    end->si_code = CLD_KILLED;
+    end->si_status = child->killed_by;
+    end->si_pid = child->pid;
   }
-  return end;
+  return false;
+}
+
+void stop_with(struct child *child, int signal) {
+
+  /* The process that stopped PROG can continue it. But if that is inside, it
+   * would leave this process stopped, and no one would end the container. */
+
+  if (!child->may_be_stopped_inside || is_stop(signal) || child->we_stopped) {
+    child->we_stopped = false;
+    kill(getpid(), SIGSTOP);
+  }
+}
+
+int time_left(const struct child *child) {
+  int64_t rest = child->limit - milliseconds();
+
+  return !child->limit ? -1 : rest > 0 ? rest : 0;
 }
 
 _Noreturn void end_as(const siginfo_t *end) {

@@ -73,15 +73,14 @@ bool is_key(const struct signalfd_siginfo *info);
  * it may be frozen. */
 void kill_child(struct child *child, int signal);
 
-/* Whether CHILD has ended, and how, in *END; or it did not end in time, and how
- * it would have. Stops this process if CHILD has stopped. */
-bool has_ended(struct child *child, siginfo_t *end);
+/* Whether CHILD has stopped, by the signal that END then has; stop_with() stops
+ * this process too. Otherwise END is how it has ended, or how it would have if
+ * it did not end in time; si_pid is 0 if it goes on. */
+bool has_stopped(struct child *child, siginfo_t *end);
+void stop_with(struct child *child, int signal);
 
-/* The time until CHILD must have ended, for ppoll(2), or NULL. */
-struct timespec *time_left(const struct child *child, struct timespec *left);
-
-/* Waits until CHILD has ended. SIGNALS is a signalfd of all signals. */
-siginfo_t wait_for_child(struct child *child, int signals);
+/* Milliseconds until CHILD must have ended, or -1, for poll(2). */
+int time_left(const struct child *child);
 
 /* Ends this process as that child ended: with its status, or of its signal. */
 _Noreturn void end_as(const siginfo_t *end);

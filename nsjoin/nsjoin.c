@@ -276,8 +276,8 @@ static _Noreturn void wait_outside(struct entry *entry, pid_t helper,
                         .has_session = true,
                         .may_resist = entry->is_careful,
                         .may_be_stopped_inside = tcgetpgrp(0) != getpgrp()};
-  siginfo_t end = entry->has_terminal ? relay(&entry->terminal, &child, signals)
-                                      : wait_for_child(&child, signals);
+  siginfo_t end = wait_for_child(
+      &child, entry->has_terminal ? &entry->terminal : NULL, signals);
   copy_messages(entry->link);
   end_as(&end);
 }
