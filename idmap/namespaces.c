@@ -14,18 +14,16 @@ int read_namespaces_or_exit(char *list, int proc) {
   char *word;
 
   while ((word = strsep(&list, ","))) {
-    bool all = strcmp(word, "all") == 0, is_known = all;
+    bool all = strcmp(word, "all") == 0, is_known = false;
     for (int i = 0; i < KINDS; i++) {
       char path[32] = "self/ns/";
-      bool is_named = strcmp(word, kinds[i].name) == 0;
-      strcat(path, kinds[i].name);
-      int failed = proc < 0 ? 0 : faccessat(proc, path, F_OK, 0);
-      bool exists = !failed;
-      or_exit(failed && errno != ENOENT ? -1 : 0, "access", path);
-      refuse_if(is_named && !exists, path,
-                "is not there: this kernel has no such namespaces");
-      is_known |= is_named;
-      flags |= (all && exists) || is_named ? kinds[i].flag : 0;
+      if (all || strcmp(word, kinds[i].name) == 0) {
+        strcat(path, kinds[i].name);
+        int failed = proc < 0 ? 0 : faccessat(proc, path, F_OK, 0);
+        or_exit(all && errno == ENOENT ? 0 : failed, "access", path);
+        flags |= failed ? 0 : kinds[i].flag;
+        is_known = true;
+      }
     }
     usage_error_if(!is_known, word,
                    "is not cgroup, ipc, mnt, net, pid, time, user, uts or all");

@@ -18,13 +18,6 @@ enum { LOOK_AGAIN = 250 };
 /* A pty has at most 64 KiB on their way, and what was written last. */
 enum { IN_FLIGHT = 128 * 1024 };
 
-/* Bytes that were read and are still to be written. */
-struct flow {
-  ssize_t length, done;
-  int64_t since; /* when something was read or written, in milliseconds() */
-  char bytes[4096];
-};
-
 /* ---- The new terminal ---- */
 
 bool is_terminal(int fd) {
@@ -302,19 +295,13 @@ static bool take_input(struct terminal *terminal) {
 
 /* Whether KEYS, just read, end PROG whatever it does. */
 static bool is_escape(struct terminal *terminal, const struct flow *keys) {
-  if (terminal->input != KEYS) {
-    return false;
-  }
   for (ssize_t i = 0; i < keys->length; i++) {
-    if (keys->bytes[i] != ESCAPE) {
-      terminal->escapes = 0;
-      continue;
-    }
     if (terminal->escapes == 0 || keys->since - terminal->first > ESCAPE_TIME) {
       terminal->escapes = 0;
       terminal->first = keys->since;
     }
-    if (++terminal->escapes == 3) {
+    terminal->escapes = keys->bytes[i] == ESCAPE ? terminal->escapes + 1 : 0;
+    if (terminal->escapes == 3) {
       return true;
     }
   }
@@ -346,22 +333,24 @@ static bool write_flow(struct flow *flow, int fd) {
 }
 
 /* Has the master typed the key for the end of a file. In the middle of a line
- * that key only ends the line. */
-static void type_end(struct terminal *terminal, struct flow *typed) {
+ * that key only ends the line, so it is typed twice. With EXTPROC, it is the
+ * end only if it is alone. */
+static void type_end(struct terminal *terminal) {
+  struct flow *typed = &terminal->typed;
   struct termios new = {0};
 
   if (tcgetattr(terminal->master, &new) == 0 && new.c_cc[VEOF]) {
     typed->bytes[0] = typed->bytes[1] = new.c_cc[VEOF];
-    typed->length = 1 + terminal->midline;
-    terminal->midline = false;
+    typed->length = terminal->input == LINES ? 1 : 2;
   }
 }
 
-/* The kernel turns the keys in TYPED into signals for the foreground of the new
- * terminal. If that is PROG, and the kernel would discard one, this sends it.
+/* The kernel turns the keys that are typed into signals for the foreground of
+ * the new terminal. If that is PROG, and the kernel would discard one, this
+ * sends it.
  */
-static void send_keys(const struct terminal *terminal, const struct flow *typed,
-                      struct child *child) {
+static void send_keys(const struct terminal *terminal, struct child *child) {
+  const struct flow *typed = &terminal->typed;
   const int keys[][2] = {{VINTR, SIGINT}, {VQUIT, SIGQUIT}, {VSUSP, SIGTSTP}};
   struct termios new = {0};
 
@@ -378,12 +367,13 @@ static void send_keys(const struct terminal *terminal, const struct flow *typed,
   }
 }
 
-/* Reads what is typed. If TYPED is not empty, PROG has not read for a while:
- * then what is read is lost, and only whether it ends PROG matters. */
-static void read_input(struct terminal *terminal, struct flow *typed,
-                       struct child *child, bool hung_up) {
+/* Reads what is typed. If what was typed before is still there, PROG has not
+ * read for a while: then what is read is lost, and only whether it ends PROG
+ * matters. */
+static void read_input(struct terminal *terminal, struct child *child,
+                       bool hung_up) {
   static struct flow lost;
-  struct flow *keys = typed->length ? &lost : typed;
+  struct flow *typed = &terminal->typed, *keys = typed->length ? &lost : typed;
 
   if (read_flow(keys, terminal->in) < 0) {
     return;
@@ -392,29 +382,27 @@ static void read_input(struct terminal *terminal, struct flow *typed,
   if (at_end && (terminal->input == BYTES || hung_up)) {
     terminal->in = -1;
   }
-  if (is_escape(terminal, keys)) {
+  if (terminal->input == KEYS && is_escape(terminal, keys)) {
     kill_child(child, SIGKILL);
-  } else if (keys == typed && at_end && terminal->input == LINES) {
+  } else if (at_end && terminal->input == LINES) {
     terminal->at_end = true;
-  } else if (keys == typed && at_end) {
-    type_end(terminal, typed);
+  } else if (at_end) {
+    type_end(terminal);
   } else if (keys == typed) {
-    terminal->midline =
-        terminal->input == BYTES && typed->bytes[typed->length - 1] != '\n';
-    send_keys(terminal, typed, child);
+    send_keys(terminal, child);
   }
 }
 
 /* With EXTPROC, the key for the end of a file is that only if PROG has read all
  * that came before it. What is on its way is there a moment later. */
-static void type_pending_end(struct terminal *terminal, struct flow *typed) {
+static void type_pending_end(struct terminal *terminal) {
   int unread;
 
-  if (terminal->at_end && !typed->length &&
-      milliseconds() - typed->since >= 100 &&
+  if (terminal->at_end && !terminal->typed.length &&
+      milliseconds() - terminal->typed.since >= 100 &&
       (ioctl(terminal->slave, FIONREAD, &unread) < 0 || unread == 0)) {
     terminal->at_end = false;
-    type_end(terminal, typed);
+    type_end(terminal);
   }
 }
 
@@ -464,6 +452,7 @@ static void hang_up(struct terminal *terminal, struct child *child) {
   close(terminal->slave);
   close(terminal->master);
   terminal->in = terminal->master = -1;
+  terminal->shown.length = 0;
 }
 
 enum { SIGNALS, IN, TO_MASTER, FROM_MASTER, OUT, POLLED };
@@ -471,15 +460,15 @@ enum { SIGNALS, IN, TO_MASTER, FROM_MASTER, OUT, POLLED };
 /* Waits until one of FDS is ready. One buffer each way is read into when it is
  * empty: who writes too fast waits. */
 static void poll_or_exit(struct terminal *terminal, const struct child *child,
-                         const struct flow *typed, const struct flow *shown,
                          struct pollfd fds[POLLED], int signals, bool ended) {
-  bool is_ours = take_input(terminal), is_typed = typed->length > 0;
+  bool is_ours = take_input(terminal);
+  bool is_typed = terminal->typed.length, is_shown = terminal->shown.length;
   int timeout = time_left(child);
 
   /* Keys that PROG does not read may still end it. */
 
   bool is_stuck = terminal->input == KEYS && is_typed &&
-                  milliseconds() - typed->since >= ESCAPE_TIME;
+                  milliseconds() - terminal->typed.since >= ESCAPE_TIME;
   bool reads =
       is_ours && !ended && !terminal->at_end && (!is_typed || is_stuck);
 
@@ -490,8 +479,8 @@ static void poll_or_exit(struct terminal *terminal, const struct child *child,
       [SIGNALS] = {signals, POLLIN, 0},
       [IN] = {reads ? terminal->in : -1, POLLIN, 0},
       [TO_MASTER] = {is_typed ? terminal->master : -1, POLLOUT, 0},
-      [FROM_MASTER] = {shown->length ? -1 : terminal->master, POLLIN, 0},
-      [OUT] = {shown->length ? terminal->out : -1, POLLOUT, 0}};
+      [FROM_MASTER] = {is_shown ? -1 : terminal->master, POLLIN, 0},
+      [OUT] = {is_shown ? terminal->out : -1, POLLOUT, 0}};
   memcpy(fds, wanted, sizeof(wanted));
   if (poll(fds, POLLED, timeout) < 0 && errno != EINTR) {
     give_back(terminal);
@@ -502,12 +491,12 @@ static void poll_or_exit(struct terminal *terminal, const struct child *child,
 siginfo_t wait_for_child(struct child *child, struct terminal *terminal,
                          int signals) {
   struct terminal none = {.master = -1, .slave = -1, .in = -1, .out = -1};
-  struct flow typed = {0}, shown = {0};
   struct pollfd fds[POLLED];
   ssize_t rest = IN_FLIGHT;
   siginfo_t end = {0};
 
   terminal = terminal ? terminal : &none;
+  struct flow *typed = &terminal->typed, *shown = &terminal->shown;
   for (;;) {
     if (!end.si_pid && has_stopped(child, &end)) {
       give_back(terminal);
@@ -519,14 +508,14 @@ siginfo_t wait_for_child(struct child *child, struct terminal *terminal,
     /* What PROG wrote last is still shown. What others write who have its
      * terminal open may never stop. */
 
-    if (end.si_pid && !shown.length) {
-      if (rest < 0 || read_flow(&shown, terminal->master) <= 0) {
+    if (end.si_pid && !shown->length) {
+      if (rest < 0 || read_flow(shown, terminal->master) <= 0) {
         break;
       }
-      rest -= shown.length;
+      rest -= shown->length;
     }
-    type_pending_end(terminal, &typed);
-    poll_or_exit(terminal, child, &typed, &shown, fds, signals, end.si_pid);
+    type_pending_end(terminal);
+    poll_or_exit(terminal, child, fds, signals, end.si_pid);
 
     if (fds[SIGNALS].revents) {
       if (read_signal(terminal, child, signals, end.si_pid)) {
@@ -538,19 +527,18 @@ siginfo_t wait_for_child(struct child *child, struct terminal *terminal,
     /* Another program may have taken the terminal while we waited. */
 
     if (fds[IN].revents && take_input(terminal)) {
-      read_input(terminal, &typed, child, fds[IN].revents & POLLHUP);
+      read_input(terminal, child, fds[IN].revents & POLLHUP);
     }
-    if (fds[TO_MASTER].revents && !write_flow(&typed, terminal->master)) {
-      typed.length = 0;
+    if (fds[TO_MASTER].revents && !write_flow(typed, terminal->master)) {
+      typed->length = 0;
     }
     if (fds[FROM_MASTER].revents) {
-      read_flow(&shown, terminal->master);
+      read_flow(shown, terminal->master);
     }
-    if (fds[OUT].revents && !write_flow(&shown, terminal->out)) {
+    if (fds[OUT].revents && !write_flow(shown, terminal->out)) {
       if (end.si_pid) {
         break;
       }
-      shown.length = 0;
       hang_up(terminal, child);
     }
   }

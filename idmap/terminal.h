@@ -24,6 +24,13 @@ enum input {
   KEYS      /* all keys: standard input and output are the same terminal */
 };
 
+/* Bytes that were read and are still to be written. */
+struct flow {
+  ssize_t length, done;
+  int64_t since; /* when something was read or written, in milliseconds() */
+  char bytes[4096];
+};
+
 struct terminal {
   int master, slave;
   bool is_replaced[3]; /* which descriptors of PROG are the slave */
@@ -35,10 +42,10 @@ struct terminal {
   bool is_hidden; /* the caller's terminal does not echo, as the new one does
                      not */
   bool at_end;    /* the end of LINES is still to be typed */
-  bool midline;   /* the last of BYTES was no newline */
   int escapes;    /* how many ^] were read in a row, */
   int64_t first;  /* and when the first of them was */
   struct termios before; /* the caller's settings */
+  struct flow typed, shown;
   tcflag_t post; /* OPOST, if the new terminal had it while the other was raw */
 };
 

@@ -59,6 +59,10 @@ static bool is_stop(int signal) {
   return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
 }
 
+static bool is_end(int signal) {
+  return signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
+}
+
 bool is_key(const struct signalfd_siginfo *info) {
   return info->ssi_code == SI_KERNEL &&
          (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT);
@@ -130,14 +134,13 @@ static bool is_ignored(int signal) {
 
 void pass_on(struct child *child, const struct signalfd_siginfo *info) {
   int signal = info->ssi_signo;
-  bool ends = signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
 
   /* The kernel sends SIGALRM too, for an alarm(2) of the program that became
    * this process: a timer outlives exec. */
 
   bool by_terminal = info->ssi_code == SI_KERNEL && signal != SIGALRM;
 
-  if (child->may_resist && ends) {
+  if (child->may_resist && is_end(signal)) {
     if (is_ignored(signal)) {
       return;
     }
