@@ -6,7 +6,8 @@
 # here-document, go on with the command before them. All other lines are the whole
 # output of the command before them. Two kinds of figures differ from machine to
 # machine: 47xx is a PID, and 4026xxxxxx is a namespace. Within a lesson, one such
-# figure stands for one number, and two figures for two.
+# figure stands for one number, and two figures for two. /home/user is the working
+# directory, and the tools are in /usr/local/bin.
 #
 # All transcripts of a lesson are typed into one shell of root's, and after that
 # those of its answers into another. Lines of the user that follow each other are
@@ -145,7 +146,8 @@ replay() {
   type_in
   for i in "${!commands[@]}"; do
     text=$(tr -d '\r' <<<"${came[i + 1]-not typed}" |
-      sed -E '/^\[[0-9]+\][+-] /d; s/\t/ /g; s/ *$//')
+      sed -E '/^\[[0-9]+\][+-] /d; s/\t/ /g; s/ *$//
+        s|'"$place"'/lessons|/home/user|g; s|[^ "]*/(idmap\|safemount\|pivot)/\1|/usr/local/bin/\1|g')
     is_same "$text" "${shown[i]}" ||
       fail "${commands[i]}" "--- shown:" "${shown[i]}" "--- came out:" "$text" || return
   done
