@@ -16,7 +16,7 @@ load vm
   for tool in pivot seal nsjoin idmap safemount; do
     cp "$top/$tool/$tool" "$tree/usr/local/bin"
   done
-  cp "$top"/scripts/{contain,inject} "$tree/usr/local/bin"
+  cp "$top"/scripts/{contain,contain-boot,inject} "$tree/usr/local/bin"
   cat >"$tree/test" <<'END'
 #!/bin/bash
 exec 2>&1
@@ -41,7 +41,7 @@ echo "state $state"
 echo "failed $(inject $contain systemctl --failed --no-legend </dev/null)"
 echo "controllers $(inject $contain cat /sys/fs/cgroup/cgroup.controllers </dev/null)"
 echo "tasks $(inject $contain cat /sys/fs/cgroup/system.slice/dbus.service/pids.max </dev/null)"
-echo "owner $(stat -c %u /sys/fs/cgroup/contain-*/cgroup.procs)"
+echo "owner $(stat -c %u /sys/fs/cgroup/contain-*/box/cgroup.procs)"
 kill -s RTMIN+3 $contain
 status=0
 wait $contain || status=$?
@@ -69,5 +69,5 @@ END
   [[ $output == *$'state running\nfailed \n'* ]]
   [[ $output =~ controllers\ .*memory\ pids ]]
   [[ $output =~ tasks\ [0-9]+ ]]
-  [[ $output == *$'\nowner 1879048192\nstatus 130\nleft ' ]]
+  [[ $output == *$'\nowner '[12]?????????$'\nstatus 130\nleft ' ]]
 }

@@ -110,11 +110,11 @@ debian_tar() {
   echo "$tar"
 }
 
-# wait_for COMMAND...: until it succeeds, for at most ten seconds.
+# wait_for COMMAND...: until it succeeds, for at most a minute.
 wait_for() {
   local tries=0
   until "$@" >/dev/null 2>&1; do
-    if ((++tries > 100)); then
+    if ((++tries > 600)); then
       fail "never came true: $*"
       return
     fi
