@@ -8,16 +8,15 @@
 #include <sys/prctl.h>
 
 int read_confinement_or_exit(char *list) {
-  const char *const words[] = {"cgroup", "label", "caps", "all"};
-  const int bits[] = {CGROUP, LABEL, CAPS, CGROUP | LABEL | CAPS};
   int asked = 0;
   char *word;
 
   while ((word = strsep(&list, ","))) {
-    int found = 0;
-    for (int i = 0; i < 4; i++) {
-      found |= strcmp(word, words[i]) == 0 ? bits[i] : 0;
-    }
+    int found = strcmp(word, "cgroup") == 0  ? CGROUP
+                : strcmp(word, "label") == 0 ? LABEL
+                : strcmp(word, "caps") == 0  ? CAPS
+                : strcmp(word, "all") == 0   ? CGROUP | LABEL | CAPS
+                                             : 0;
     usage_error_if(!found, word, "is not cgroup, label, caps or all");
     asked |= found;
   }
@@ -25,27 +24,6 @@ int read_confinement_or_exit(char *list) {
 }
 
 /* ---- The cgroup ---- */
-
-/* The path of TARGET's cgroup of version 2, in LINE, or NULL if that is ours
- * too. Exits if TARGET is elsewhere than we in a hierarchy of version 1. A line
- * is HIERARCHY:CONTROLLERS:PATH, that of version 2 is 0::PATH (cgroups(7)).
- * They are in the same order for all processes. */
-static const char *cgroup_or_exit(int proc, const struct target *target,
-                                  char line[LINE_SIZE]) {
-  struct reader ours = open_proc_file(proc, "self/cgroup");
-  struct reader theirs = open_proc_file(target->directory, "cgroup");
-  char own[LINE_SIZE], other[LINE_SIZE], *path = NULL;
-
-  or_exit(ours.fd < 0 ? -1 : theirs.fd, "open", "cgroup of TARGET");
-  while (next_line_or_exit(&theirs, other)) {
-    if (!next_line_or_exit(&ours, own) || strcmp(own, other) != 0) {
-      refuse_if(strncmp(other, "0::", 3) != 0, other,
-                "is TARGET's cgroup, of version 1, and not ours");
-      path = strcpy(line, other) + 3;
-    }
-  }
-  return path;
-}
 
 /* The directory of the hierarchy of version 2, as it is mounted. */
 static int open_cgroup2_or_exit(int proc) {
@@ -62,47 +40,54 @@ static int open_cgroup2_or_exit(int proc) {
   return fd;
 }
 
+/* Exits unless this process is in TARGET's cgroup of each hierarchy: of those
+ * of version 1 none was joined, and what is mounted as cgroup2 can be a part of
+ * the hierarchy, with paths of its own. A line is HIERARCHY:CONTROLLERS:PATH,
+ * and all processes have them in the same order (cgroups(7)). */
+static void compare_cgroups_or_exit(int proc, const struct target *target) {
+  struct reader ours = open_proc_file(proc, "self/cgroup");
+  struct reader theirs = open_proc_file(target->directory, "cgroup");
+  char own[LINE_SIZE] = "", other[LINE_SIZE] = "";
+  bool is_line;
+
+  or_exit(ours.fd < 0 ? -1 : theirs.fd, "open", "cgroup of TARGET");
+  do {
+    is_line = next_line_or_exit(&theirs, other);
+    refuse_if(next_line_or_exit(&ours, own) != is_line ||
+                  strcmp(own, other) != 0,
+              other, "is TARGET's cgroup, and not ours");
+  } while (is_line);
+}
+
 void join_cgroup_or_exit(int proc, const struct target *target) {
-  char line[LINE_SIZE], now[LINE_SIZE], name[LINE_SIZE + 32];
-  const char *path = cgroup_or_exit(proc, target, line), *joined;
+  char own[LINE_SIZE], other[LINE_SIZE], name[LINE_SIZE + 32];
+  const char *ours = proc_line(proc, "self/cgroup", "0::", own);
+  const char *theirs = proc_line(target->directory, "cgroup", "0::", other);
 
-  if (!path) {
-    return;
+  if (ours && theirs && strcmp(ours, theirs) != 0) {
+    stpcpy(stpcpy(stpcpy(name, "."), theirs), "/cgroup.procs");
+    write_file_or_exit(open_cgroup2_or_exit(proc), name, "0");
   }
-  stpcpy(stpcpy(stpcpy(name, "."), path), "/cgroup.procs");
-  write_file_or_exit(open_cgroup2_or_exit(proc), name, "0");
-
-  /* What is mounted can be a part of the hierarchy, with paths of its own. */
-
-  joined = proc_line(proc, "self/cgroup", "0::", now);
-  refuse_if(!joined || strcmp(path, joined) != 0, path,
-            "is TARGET's cgroup, but not the one that was joined");
+  compare_cgroups_or_exit(proc, target);
 }
 
 /* ---- The label ---- */
 
-/* Reads the label NAME below DIRECTORY; "" if there is none: a kernel without
- * labels has no such file, or answers EINVAL. */
-static void read_label_or_exit(int directory, const char *name,
-                               char label[PATH_MAX]) {
-  struct reader file = open_proc_file(directory, name);
-  ssize_t length = file.fd;
+/* The label NAME below DIRECTORY, in LINE; "" if there is none: a kernel
+ * without labels has no such file, or answers EINVAL. */
+static char *label_or_exit(int directory, const char *name,
+                           char line[LINE_SIZE]) {
+  char *label = proc_line(directory, name, "", line);
 
-  *label = '\0';
-  or_exit(errno == ENOENT ? 0 : file.fd, "open", name);
-  if (file.fd >= 0) {
-    length = read_line(&file, label, PATH_MAX);
-    or_exit(length < 0 && errno && errno != EINVAL ? -1 : 0, "read", name);
-  }
-  refuse_if(length >= PATH_MAX, name, "is too long");
+  or_exit(label || errno == ENOENT || errno == EINVAL ? 0 : -1, "read", name);
+  return label ? label : strcpy(line, "");
 }
 
 void take_label_or_exit(int proc, const struct target *target) {
-  char ours[PATH_MAX], label[PATH_MAX], request[PATH_MAX + 8] = "";
+  char own[LINE_SIZE], other[LINE_SIZE], request[LINE_SIZE + 8] = "";
+  char *label = label_or_exit(target->directory, "attr/current", other);
 
-  read_label_or_exit(proc, "self/attr/current", ours);
-  read_label_or_exit(target->directory, "attr/current", label);
-  if (strcmp(ours, label) == 0) {
+  if (strcmp(label, label_or_exit(proc, "self/attr/current", own)) == 0) {
     return;
   }
 
@@ -122,7 +107,7 @@ void take_label_or_exit(int proc, const struct target *target) {
 
 /* ---- The capabilities ---- */
 
-bool limit_capabilities_or_exit(const struct target *target) {
+void limit_capabilities_or_exit(const struct target *target) {
   char line[LINE_SIZE];
   const char *word = proc_line(target->directory, "status", "CapBnd:", line);
   int present;
@@ -140,5 +125,7 @@ bool limit_capabilities_or_exit(const struct target *target) {
   or_exit(errno == EINVAL ? 0 : -1, "prctl", "PR_CAPBSET_READ");
   word = proc_line(target->directory, "status", "NoNewPrivs:", line);
   or_exit(word ? 0 : -1, "read", "NoNewPrivs of TARGET");
-  return *word != '0';
+  if (*word != '0') {
+    CALL_OR_EXIT("no_new_privs", prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  }
 }

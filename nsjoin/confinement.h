@@ -26,7 +26,7 @@ void join_cgroup_or_exit(int proc, const struct target *target);
  * TARGET. Call it before no_new_privs, which forbids the change. */
 void take_label_or_exit(int proc, const struct target *target);
 
-/* Drops from the capability bounding set what TARGET does not have there.
- * Returns whether TARGET has no_new_privs. Call it before the ids are taken:
- * without user 0 there is no right to it. */
-bool limit_capabilities_or_exit(const struct target *target);
+/* Drops from the capability bounding set what TARGET does not have there, and
+ * takes on its no_new_privs. Call it before the ids are taken: without user 0
+ * there is no right to the first. */
+void limit_capabilities_or_exit(const struct target *target);

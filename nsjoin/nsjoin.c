@@ -355,12 +355,10 @@ static void join(const struct entry *entry) {
   if (drops_groups) {
     drop_groups_inside_or_exit(target, may_stay);
   }
-  bool no_new_privs =
-      entry->confinement & CAPS && limit_capabilities_or_exit(target);
-  take_ids_or_exit(target, entry->uid, entry->gid);
-  if (no_new_privs) {
-    CALL_OR_EXIT("no_new_privs", prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (entry->confinement & CAPS) {
+    limit_capabilities_or_exit(target);
   }
+  take_ids_or_exit(target, entry->uid, entry->gid);
 }
 
 /* ---- Leave everything behind ---- */
