@@ -76,12 +76,14 @@ static inline bool is_sigtimedwait(long number) {
 }
 
 /* fork(2) into new namespaces: clone(2) without a stack, which takes FLAGS last
- * on s390x. libc does not notice it, so in the child raise(3) still means the
+ * on s390x. With CLONE_PARENT_SETTID, the child's PID is in *PID before the
+ * child runs. libc does not notice it, so in the child raise(3) still means the
  * parent: send signals by kill(getpid(), ...) there. */
-static inline pid_t fork_with(unsigned long flags) {
+static inline pid_t fork_and_tell(unsigned long flags, pid_t *pid) {
 #ifdef __s390x__
-  return syscall(SYS_clone, NULL, flags, NULL, NULL, NULL);
+  return syscall(SYS_clone, NULL, flags, pid, NULL, NULL);
 #else
-  return syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+  return syscall(SYS_clone, flags, NULL, pid, NULL, NULL);
 #endif
 }
+#define fork_with(flags) fork_and_tell(flags, NULL)
