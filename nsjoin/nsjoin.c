@@ -50,9 +50,8 @@ struct entry {
   struct terminal terminal;
 
   /* Of the process that goes inside. */
-  int link;           /* to the process outside, or -1 if there is none */
-  int standard_error; /* PROG's descriptor 2, or -1 */
-  pid_t *prog;        /* PROG's PID, once it has one; both processes see it */
+  int link;    /* to the process outside */
+  pid_t *prog; /* PROG's PID once it exists, for the process outside too */
 };
 
 /* ---- Find the target ---- */
@@ -119,18 +118,14 @@ static void refuse_unsealed(int proc) {
 
 /* The terminal is of the devpts where PROG will look for its name. */
 static void make_terminal(struct entry *entry) {
-  int root = entry->target.root;
   struct stat owner;
 
-  refuse_if(root < 0 && entry->target.flags & CLONE_NEWNS, "-t",
-            "needs a process as TARGET, for its /dev/pts");
-  int master = root < 0 ? open_ptmx_or_exit()
-                        : open_ptmx_below_or_exit(entry->proc, root, &owner);
+  refuse_if(entry->target.root < 0, "-t",
+            "needs the root of a process, for its /dev/pts");
+  int master = open_ptmx_below_or_exit(entry->proc, entry->target.root, &owner);
   entry->terminal = terminal_or_exit(entry->proc, master);
-  if (root >= 0) {
-    CALL_OR_EXIT("the new terminal", fchown, entry->terminal.slave,
-                 owner.st_uid, owner.st_gid);
-  }
+  CALL_OR_EXIT("the new terminal", fchown, entry->terminal.slave, owner.st_uid,
+               owner.st_gid);
 }
 
 /* Refuses what is not safe to enter, and keeps what will be out of reach. */
@@ -174,92 +169,65 @@ static void look_at_target(struct entry *entry) {
 /* ---- The process that stays outside ---- */
 
 /* Copies to our stderr what the process inside has said. Another process inside
- * may have found its end of LINK: so not without end, and without control
- * characters. Returns whether LINK is still open. */
+ * may have found its end of LINK: so without control characters. Returns
+ * whether LINK is still open. */
 static bool copy_messages(int link) {
   char bytes[4096];
-  ssize_t n = 1;
+  ssize_t n = read(link, bytes, sizeof(bytes));
 
-  for (int rest = 16; rest > 0 && n > 0; rest--) {
-    n = read(link, bytes, sizeof(bytes));
-    for (ssize_t i = 0; i < n; i++) {
-      unsigned char byte = bytes[i];
-      bytes[i] = (byte < ' ' && byte != '\n') || byte == 0x7f ? '?' : byte;
-    }
-    fwrite(bytes, 1, n > 0 ? n : 0, stderr);
+  for (ssize_t i = 0; i < n; i++) {
+    unsigned char byte = bytes[i];
+    bytes[i] = (byte < ' ' && byte != '\n') || byte == 0x7f ? '?' : byte;
   }
+  fwrite(bytes, 1, n > 0 ? n : 0, stderr);
   return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* A signalfd of SIGCHLD, and of those of SIGINT, SIGTERM and SIGHUP that the
- * caller did not have ignored. */
-static int ending_signals_or_exit(void) {
+/* SIGINT, SIGTERM and SIGHUP, but those that the caller had ignored. */
+static sigset_t ending_signals(void) {
   const int ending[] = {SIGINT, SIGTERM, SIGHUP};
   struct sigaction caller = {.sa_handler = SIG_DFL};
   sigset_t set;
 
   sigemptyset(&set);
-  sigaddset(&set, SIGCHLD);
   for (int i = 0; i < 3; i++) {
     sigaction(ending[i], NULL, &caller);
     if (caller.sa_handler != SIG_IGN) {
       sigaddset(&set, ending[i]);
     }
   }
-  return signalfd_or_exit(&set);
+  return set;
 }
 
-/* Ends this process of SIGNAL, and before it HELPER, unless that is 0, and
- * PROG. They may be frozen, so their end is not waited for. If PROG's PID is
- * not known yet, PROG ends as we do: it looks whether the link is open. */
-static _Noreturn void give_up(pid_t helper, const struct entry *entry,
-                              int signal) {
-  siginfo_t end = {.si_code = CLD_KILLED};
-
-  if (helper) {
-    kill(helper, SIGKILL);
-  }
-  if (*entry->prog) {
-    kill(*entry->prog, SIGKILL);
-  }
-  end.si_status = signal;
-  end_as(&end);
-}
-
-/* Waits until HELPER has ended and PROG runs, which closes their ends of the
- * link. The signals to end do end this process meanwhile, whatever the
- * container does to those two. Other signals stay for later. */
+/* Waits until PROG runs: then HELPER has ended, and the link is closed. If a
+ * signal to end comes before PROG exists, this process ends of it, whatever the
+ * container does to HELPER: that may be frozen, so its end is not waited for.
+ * If PROG exists, that signal stays for wait_outside(). */
 static void wait_for_helper(pid_t helper, const struct entry *entry) {
-  struct signalfd_siginfo info;
-  int64_t limit = INT64_MAX;
-  siginfo_t end = {0};
-  bool is_open = true;
-  int signals = ending_signals_or_exit();
+  sigset_t ending = ending_signals();
+  struct pollfd ready[] = {{signalfd_or_exit(&ending), POLLIN, 0},
+                           {entry->link, POLLIN, 0}};
+  siginfo_t end;
 
-  /* Another process inside may hold the link: after a while PROG runs. */
-
-  while (!end.si_pid || (is_open && milliseconds() < limit)) {
-    struct pollfd ready[] = {{signals, POLLIN, 0},
-                             {is_open ? entry->link : -1, POLLIN, 0}};
-    int n = poll(ready, 2, end.si_pid ? WAIT_LIMIT : -1);
-    or_exit(n < 0 && errno == EINTR ? 0 : n, "poll", "the link");
-    if (ready[1].revents) {
-      is_open = copy_messages(entry->link);
-    }
-    if (ready[0].revents &&
-        read(signals, &info, sizeof(info)) == sizeof(info) &&
-        info.ssi_signo != SIGCHLD) {
-      give_up(end.si_pid ? 0 : helper, entry, info.ssi_signo);
-    }
-    if (!end.si_pid) {
-      or_exit(waitid(P_PID, helper, &end, WEXITED | WNOHANG), "waitid",
-              "for a child");
-      limit = milliseconds() + WAIT_LIMIT;
-    }
+  while (copy_messages(entry->link) && !ready[0].revents) {
+    or_exit(poll(ready, 2, -1), "poll", "the link");
   }
-  close(signals);
-  copy_messages(entry->link);
-  if (end.si_code != CLD_EXITED || end.si_status != 0) {
+  close(ready[0].fd);
+  if (!*entry->prog && ready[0].revents) {
+
+    /* PROG may be made at this moment. Then it is in HELPER's process group, or
+     * if it has left that, its PID is known. */
+
+    kill(helper, SIGKILL);
+    kill(-helper, SIGKILL);
+    if (*entry->prog) {
+      kill(*entry->prog, SIGKILL);
+    }
+    or_exit(sigprocmask(SIG_UNBLOCK, &ending, NULL), "sigprocmask", "");
+  }
+  or_exit(waitid(P_PID, helper, &end, WEXITED | (*entry->prog ? WNOHANG : 0)),
+          "waitid", "for a child");
+  if (!*entry->prog) {
     end_as(&end);
   }
 }
@@ -274,7 +242,7 @@ static _Noreturn void wait_outside(struct entry *entry, pid_t helper,
   struct child child = {.pid = *entry->prog,
                         .proc = entry->proc,
                         .has_session = true,
-                        .may_resist = entry->is_careful,
+                        .may_resist = true,
                         .may_be_stopped_inside = tcgetpgrp(0) != getpgrp()};
   siginfo_t end = wait_for_child(
       &child, entry->has_terminal ? &entry->terminal : NULL, signals);
@@ -284,23 +252,18 @@ static _Noreturn void wait_outside(struct entry *entry, pid_t helper,
 
 /* ---- The process that goes inside ---- */
 
-/* The messages of this process go to the link until exec. Standard error may be
- * a terminal that a process inside has stopped or filled. A descriptor that the
- * caller closed is our own "/" by now, which no process inside may find. */
-static void prepare_descriptors(struct entry *entry) {
-  struct terminal *terminal = &entry->terminal;
+/* No terminal of the caller's goes inside: until exec, the link is in its
+ * place. So messages are not written to the new terminal either, which a
+ * process inside can stop or fill. A descriptor that the caller closed is our
+ * own "/" by now, which no process inside may find. */
+static void leave_terminals(const struct entry *entry) {
+  struct terminal terminal = entry->terminal;
 
-  entry->standard_error = terminal->is_replaced[2] ? terminal->slave : -1;
-  if (!terminal->is_replaced[2] && is_inherited(2)) {
-    entry->standard_error =
-        or_exit(fcntl(2, F_DUPFD_CLOEXEC, 3), "fcntl", "F_DUPFD_CLOEXEC");
-  }
-  or_exit(dup3(entry->link, 2, O_CLOEXEC), "dup3", "the link");
-  terminal->is_replaced[2] = false;
+  terminal.slave = entry->link;
   if (entry->has_terminal) {
-    replace_terminals_or_exit(terminal);
+    replace_terminals_or_exit(&terminal);
   }
-  for (int fd = 0; fd <= 1; fd++) {
+  for (int fd = 0; fd <= 2; fd++) {
     or_exit(is_inherited(fd) ? 0 : dup3(entry->link, fd, O_CLOEXEC), "dup3",
             "the link");
   }
@@ -309,10 +272,11 @@ static void prepare_descriptors(struct entry *entry) {
 /* Makes the process that goes inside, and returns in that alone. This one stays
  * where no process of the container can stop, freeze or trace it. */
 static void fork_helper(struct entry *entry) {
-  struct caller_signals before = block_signals_or_exit();
   sigset_t all = all_signals();
-  int signals = signalfd_or_exit(&all), ends[2];
+  int signals, ends[2];
 
+  block_signals_or_exit();
+  signals = signalfd_or_exit(&all);
   entry->prog = mmap(NULL, sizeof(*entry->prog), PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   or_exit(entry->prog == MAP_FAILED ? -1 : 0, "mmap", "the PID of PROG");
@@ -323,15 +287,16 @@ static void fork_helper(struct entry *entry) {
   show_call("clone", "SIGCHLD", (const char *[]){NULL});
   pid_t helper = or_exit(fork_with(SIGCHLD), "clone", "to go inside");
   entry->link = ends[helper == 0];
-  close(ends[helper != 0]);
+  or_exit(close(ends[helper != 0]), "close", "the link");
   if (helper) {
     wait_outside(entry, helper, signals);
   }
 
-  prepare_descriptors(entry);
-  if (!entry->is_careful) {
-    restore_signals_or_exit(&before);
-  }
+  /* In a process group of its own, it and a PROG that it makes end of one
+   * signal. */
+
+  begin_session_or_exit(NULL);
+  leave_terminals(entry);
 }
 
 /* ---- Join ---- */
@@ -365,7 +330,7 @@ static void join(const struct entry *entry) {
 
 static void leave_behind(const struct entry *entry) {
   const int slave = entry->has_terminal ? entry->terminal.slave : -1;
-  const int ours[] = {entry->link, entry->standard_error, slave};
+  const int ours[] = {entry->link, slave};
 
   if (!(entry->target.flags & CLONE_NEWUSER)) {
     drop_capabilities_or_exit();
@@ -376,7 +341,7 @@ static void leave_behind(const struct entry *entry) {
   if (!entry->keeps_environment && !entry->takes_environment) {
     complete_environment_or_exit(geteuid());
   }
-  close_others_or_exit(entry->keep, ours, 3);
+  close_others_or_exit(entry->keep, ours, 2);
 }
 
 /* ---- Become PROG ---- */
@@ -387,12 +352,11 @@ static void leave_behind(const struct entry *entry) {
  * outside too, which sees it stop and end (clone(2)). This process, which is in
  * our own PID namespace, ends. */
 static void fork_prog(const struct entry *entry) {
+  int flags = CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
+
   show_call("clone", "CLONE_PARENT", (const char *[]){NULL});
-  pid_t pid =
-      or_exit_here(fork_with(CLONE_PARENT | SIGCHLD), "clone", "inside");
-  if (pid) {
-    *entry->prog = pid;
-    _exit(0);
+  if (or_exit_here(fork_and_tell(flags, entry->prog), "clone", "inside")) {
+    _exit(FAILED); /* no matter, once the PID is known */
   }
   begin_session_or_exit(entry->has_terminal ? &entry->terminal : NULL);
   die_with_parent_or_exit(entry->link);
@@ -403,22 +367,20 @@ static _Noreturn void become_prog(const struct entry *entry, char **argv) {
   char *words[] = {(char *)(shell && *shell ? shell : "/bin/sh"), NULL};
 
   argv = *argv ? argv : words;
-  if (entry->link < 0) {
+  if (!entry->is_careful) {
     execute(argv);
   }
   show_call("execvp", "argv[0], argv", (const char *[]){argv[0], NULL});
-  if (entry->standard_error >= 0) {
-    or_exit(dup2(entry->standard_error, 2), "dup2", "standard error");
+  if (entry->has_terminal) {
+    replace_terminals_or_exit(&entry->terminal);
   }
   execvp(argv[0], argv);
-  int error = errno;
   dup2(entry->link, 2);
-  errno = error;
   fail_exec("exec", argv[0]);
 }
 
 int main(int argc, char **argv) {
-  struct entry entry = {.link = -1};
+  struct entry entry = {.proc = -1};
 
   begin_or_exit(argc);
   read_options_or_exit(argc, argv, &entry);
@@ -426,15 +388,12 @@ int main(int argc, char **argv) {
 
   find_target(&entry, argv[0]);
   look_at_target(&entry);
-  bool stays_outside = entry.is_careful || entry.has_terminal;
-  if (stays_outside) {
+  if (entry.is_careful) {
     fork_helper(&entry);
   }
   join(&entry);
   if (entry.is_careful) {
     leave_behind(&entry);
-  }
-  if (stays_outside) {
     fork_prog(&entry);
   }
   become_prog(&entry, argv + 1);

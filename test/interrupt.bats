@@ -190,6 +190,27 @@ PY
   [ "$took" -ge 4 ]
 }
 
+@test "a signal that comes while PROG is being made leaves nothing of it inside" {
+  local group=$v2/made-${BATS_RUN_TMPDIR##*-}
+  mkdir "$group"
+  frozen+=("$group")
+  [[ -e $group/cgroup.freeze ]] || skip 'no cgroup2 can be frozen here'
+  boxed /
+  # The process that makes PROG is held when it has, and PROG is frozen before it
+  # can see that the process outside has ended.
+  strace -f -qq -o /dev/null -e inject=clone:delay_exit=4000000 -e inject=setsid:delay_enter=2000000 \
+    nsjoin -x "$waiter" sleep 5600 </dev/null >/dev/null 2>&1 3>&- &
+  three() {
+    [[ $(pgrep -c -x nsjoin) -eq 3 ]]
+  }
+  wait_for three
+  pgrep -n -x nsjoin >"$group/cgroup.procs"
+  echo 1 >"$group/cgroup.freeze"
+  kill -TERM "$(pgrep -o -x nsjoin)"
+  wait_for eval '! pgrep -x nsjoin'
+  kill -9 "$init"
+}
+
 @test "SIGHUP that was ignored at the start, as nohup has it, ends nothing" {
   boxed /
   (
