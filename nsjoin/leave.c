@@ -10,111 +10,107 @@
 
 /* ---- Environment ---- */
 
-/* Whether WORD can be the value of a variable: not empty, shorter than SIZE,
- * and without control characters. */
-static bool is_plain(const char *word, size_t size) {
+/* Whether WORD can be the value of a variable: not empty, not long, and without
+ * control characters. */
+static bool is_plain(const char *word) {
   bool has_control = false;
 
   for (const char *next = word; *next; next++) {
     has_control |= (unsigned char)*next < ' ' || *next == 0x7f;
   }
-  return *word && strlen(word) < size && !has_control;
+  return *word && strlen(word) < 256 && !has_control;
 }
 
-/* Adds VARIABLE, which must stay, to an environment of our own: setenv(3) and
- * its malloc(3) would be an eighth of this program. */
-static void add_variable_or_exit(char *variable) {
-  static char *variables[4096];
+/* Adds NAME and VALUE, joined, to an environment of our own: setenv(3) and its
+ * malloc(3) would be an eighth of this program. */
+static void add_variable_or_exit(const char *name, const char *value) {
+  static char *variables[4096], text[1 << 17], *next = text;
   static int count;
+  size_t room = text + sizeof(text) - next;
 
-  refuse_if(count == 4095, "-e", "TARGET has too many variables");
-  variables[count++] = variable;
+  refuse_if(count == 4095 || strlen(name) + strlen(value) >= room,
+            "environment", "is too large");
+  variables[count++] = next;
+  next = stpcpy(stpcpy(next, name), value) + 1;
   environ = variables;
 }
 
-void wipe_environment_or_exit(bool keeps_term) {
-  static char term[64] = "TERM=";
-  const char *value = getenv("TERM");
-  bool is_known =
-      keeps_term && value && is_plain(value, sizeof(term) - strlen(term));
-
-  strcat(term, is_known ? value : "");
-  for (char **variable = environ; *variable; variable++) {
-    memset(*variable, 0, strlen(*variable));
-  }
-  *environ = NULL;
-  if (is_known) {
-    add_variable_or_exit(term);
-  }
-}
-
-void take_environment_or_exit(int directory) {
-  static char text[1 << 17]; /* the environment points into it */
+/* Takes the variables that the process DIRECTORY in /proc was started with. */
+static void take_environment_or_exit(int directory) {
   struct reader file = open_proc_file(directory, "environ");
+  char variable[LINE_SIZE];
   size_t length = 0;
   int byte;
 
   or_exit(file.fd, "open", "environ of TARGET");
-  while ((byte = read_byte(&file)) >= 0 && length < sizeof(text)) {
-    text[length++] = byte;
-  }
-  or_exit(byte < 0 && errno ? -1 : 0, "read", "environ of TARGET");
-  refuse_if(length == sizeof(text), "-e", "TARGET's environment is too large");
-  close(file.fd);
-  for (char *next = text; next < text + length; next += strlen(next) + 1) {
-    if (strchr(next, '=') && *next != '=') {
-      add_variable_or_exit(next);
+  do {
+    byte = read_byte(&file);
+    refuse_if(length == LINE_SIZE, "environ of TARGET", "is too large");
+    variable[length++] = byte > 0 ? byte : '\0';
+    if (byte <= 0) {
+      length = 0;
+      if (strchr(variable, '=')) {
+        add_variable_or_exit(variable, "");
+      }
     }
-  }
+  } while (byte >= 0);
+  or_exit(errno ? -1 : 0, "read", "environ of TARGET");
 }
 
-/* Finds the line of user UID in /etc/passwd, with its seven FIELDS, which then
- * are in TEXT. If there is no good one, they stay as they are. */
-static void find_user(uid_t uid, char text[LINE_SIZE], char *fields[7]) {
-  int etc = open("/etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  int fd = openat(etc, "passwd",
-                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  ssize_t length = read(fd, text, LINE_SIZE - 1);
-  char *rest = text, *found[7], *line;
-  uint64_t id;
+void leave_environment_or_exit(int directory) {
+  const char *value = getenv("TERM");
+  char term[256] = "";
 
-  text[length < 0 ? 0 : length] = '\0';
-  while ((line = strsep(&rest, "\n"))) {
-    for (int i = 0; i < 7; i++) {
-      found[i] = strsep(&line, ":");
-    }
-    if (found[6] && !line && read_number(found[2], UINT32_MAX, &id) &&
-        id == uid && is_plain(found[0], 256)) {
-      memcpy(fields, found, sizeof(found));
-      return;
-    }
+  if (directory < 0 && value && is_plain(value)) {
+    strcpy(term, value);
+  }
+  for (char **variable = environ; *variable; variable++) {
+    memset(*variable, 0, strlen(*variable));
+  }
+  *environ = NULL;
+  if (*term) {
+    add_variable_or_exit("TERM=", term);
+  }
+  if (directory >= 0) {
+    take_environment_or_exit(directory);
   }
 }
 
 /* A PATH that was read in passwd, or if that is no good one, OTHERWISE. */
 static const char *path_or(const char *path, const char *otherwise) {
-  return path && *path == '/' && is_plain(path, 256) ? path : otherwise;
+  return *path == '/' && is_plain(path) ? path : otherwise;
 }
 
 void complete_environment_or_exit(uid_t uid) {
-  char text[LINE_SIZE], root[] = "root", *fields[7] = {uid == 0 ? root : NULL};
-  static char store[2048], *next = store;
+  const char *user = uid == 0 ? "root" : "", *home = "/", *shell = "/bin/sh";
+  int etc = open("/etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = openat(etc, "passwd",
+                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  char text[LINE_SIZE], *rest = text, *fields[7], *line;
+  ssize_t length = read(fd, text, LINE_SIZE - 1);
+  uint64_t id;
 
-  find_user(uid, text, fields);
-  const char *const variables[][2] = {
-      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-      {"HOME", path_or(fields[5], "/")},
-      {"USER", fields[0]},
-      {"LOGNAME", fields[0]},
-      {"SHELL", path_or(fields[6], "/bin/sh")}};
-  for (int i = 0; i < 5; i++) {
-    if (variables[i][1]) {
-      add_variable_or_exit(next);
-      next =
-          stpcpy(stpcpy(stpcpy(next, variables[i][0]), "="), variables[i][1]);
-      next++;
+  text[length < 0 ? 0 : length] = '\0';
+  while ((line = strsep(&rest, "\n"))) {
+    for (int i = 0; i < 7; i++) {
+      fields[i] = strsep(&line, ":");
+    }
+    if (fields[6] && !line && read_number(fields[2], UINT32_MAX, &id) &&
+        id == uid && is_plain(fields[0])) {
+      user = fields[0];
+      home = path_or(fields[5], home);
+      shell = path_or(fields[6], shell);
+      break;
     }
   }
+  add_variable_or_exit(
+      "PATH=", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  add_variable_or_exit("HOME=", home);
+  if (*user) {
+    add_variable_or_exit("USER=", user);
+    add_variable_or_exit("LOGNAME=", user);
+  }
+  add_variable_or_exit("SHELL=", shell);
 }
 
 /* ---- Descriptors ---- */
@@ -130,66 +126,60 @@ void refuse_directories(void) {
 
 /* ---- Who PROG is ---- */
 
-/* A file can be closed to a group, so to drop a group can be a gain. Root of a
- * user namespace may not do it where setgroups is "deny" (CVE-2014-8989). Root
- * of ours may: so before the join. Groups that no one may drop can stay if the
- * caller made that user namespace: then its processes have them anyway. */
-bool drop_groups_or_exit(const struct target *target) {
-  unsigned owner;
+bool owns_user_namespace_or_exit(const struct target *target) {
+  unsigned owner = -1;
 
-  if (getgroups(0, NULL) == 0 || SHOW(setgroups, 0, NULL) == 0) {
-    return false;
+  if (target->flags & CLONE_NEWUSER) {
+    int user = open_namespace_or_exit(target, "ns/user");
+    or_exit(ioctl(user, NS_GET_OWNER_UID, &owner), "ioctl", "NS_GET_OWNER_UID");
   }
-  or_exit(errno == EPERM && target->flags & CLONE_NEWUSER ? 0 : -1, "setgroups",
-          "");
-  int user = open_namespace_or_exit(target, "ns/user");
-  or_exit(ioctl(user, NS_GET_OWNER_UID, &owner), "ioctl", "NS_GET_OWNER_UID");
   return owner == geteuid();
 }
 
-void drop_groups_inside_or_exit(const struct target *target, bool may_stay) {
-  if (target->flags & CLONE_NEWUSER && getgroups(0, NULL) != 0) {
-    int failed = SHOW(setgroups, 0, NULL);
-    or_exit(may_stay && errno == EPERM ? 0 : failed, "setgroups", "inside");
-  }
+void drop_groups_or_exit(bool may_stay) {
+  int failed = getgroups(0, NULL) == 0 ? 0 : SHOW(setgroups, 0, NULL);
+
+  or_exit(failed && errno == EPERM && may_stay ? 0 : failed, "setgroups", "");
+  refuse_if(!failed && getgroups(0, NULL) != 0, "setgroups", "dropped none");
 }
 
-/* Calls SET, whose name is CALL, with ID; if that is not known, with 0, or with
- * that of the FIELD of TARGET's status. It is read after the join, so it is the
- * one in the user namespace that was joined. */
-static void take_id_or_exit(int (*set)(uint32_t, uint32_t, uint32_t),
-                            const char *call, struct id id,
-                            const struct target *target, const char *field) {
-  struct numbered name = numbered("", id.number, "");
+/* Calls SET, whose name is CALL, with the id ASKED; if that is NULL, with 0, or
+ * with that of the FIELD of TARGET's status. It is read after the join, so it
+ * is the one in the user namespace that was joined. Returns the id. */
+static uint32_t take_id_or_exit(int (*set)(uint32_t, uint32_t, uint32_t),
+                                const char *call, const char *asked,
+                                const struct target *target,
+                                const char *field) {
+  const char *word = asked ? asked : "0";
   char line[LINE_SIZE];
-  uint64_t theirs = 0;
+  uint64_t id = 0;
 
-  show_call(call, "id", (const char *[]){name.text});
-  if (set(id.number, id.number, id.number) == 0) {
-    return;
+  refuse_if(!read_number(word, UINT32_MAX, &id), word, "is no id");
+  show_call(call, "id", (const char *[]){word});
+  if (set(id, id, id) == 0) {
+    return id;
   }
 
   /* EINVAL means that the id is not mapped (setresuid(2)). */
 
-  or_exit(errno == EINVAL && !id.is_known ? 0 : -1, call, name.text);
-  const char *ids = proc_line(target->directory, "status", field, line);
-  const char *effective = ids ? strchr(ids, '\t') : NULL;
-  refuse_if(!effective || !read_digits(effective + 1, UINT32_MAX, &theirs),
+  or_exit(errno == EINVAL && !asked ? 0 : -1, call, word);
+  char *ids = proc_line(target->directory, "status", field, line);
+  refuse_if(!ids || !strsep(&ids, "\t") || !(asked = strsep(&ids, "\t")),
             target->word, "does not tell its ids, and 0 is not mapped");
-  take_id_or_exit(set, call, (struct id){true, theirs}, target, field);
+  return take_id_or_exit(set, call, asked, target, field);
 }
 
 /* The group first: a user other than 0 could not change it any more. */
-void take_ids_or_exit(const struct target *target, struct id uid,
-                      struct id gid) {
+void take_ids_or_exit(const struct target *target, const char *uid,
+                      const char *gid) {
   bool enters = target->flags & CLONE_NEWUSER;
 
-  if (enters || gid.is_known) {
-    take_id_or_exit(setresgid, "setresgid", gid, target, "Gid:");
-  }
-  if (enters || uid.is_known) {
-    take_id_or_exit(setresuid, "setresuid", uid, target, "Uid:");
-  }
+  refuse_if((enters || gid) && take_id_or_exit(setresgid, "setresgid", gid,
+                                               target, "Gid:") != getegid(),
+            "setresgid", "did not take the id");
+  refuse_if((enters || uid) && take_id_or_exit(setresuid, "setresuid", uid,
+                                               target, "Uid:") != geteuid(),
+            "setresuid", "did not take the id");
 }
 
 /* ---- What else is inherited ---- */
@@ -207,22 +197,17 @@ void drop_capabilities_or_exit(void) {
   or_exit(capset(&header, data), "capset", "");
 }
 
-/* exec(2) keeps SIG_IGN and the mask, and resets what has a handler. Two or
- * three signals are libc's own: EINVAL. libc blocks signals in setresuid(3) and
- * the like, so the mask comes last. */
+/* exec(2) keeps SIG_IGN and the mask, and resets what has a handler. Two
+ * signals cannot be ignored, and two or three are libc's own: EINVAL. libc
+ * blocks signals in setresuid(3) and the like, so the mask comes last. */
 void reset_signals_or_exit(void) {
-  struct sigaction initial = {.sa_handler = SIG_DFL}, inherited = initial;
+  struct sigaction initial = {.sa_handler = SIG_DFL};
   sigset_t none;
 
+  show_call("sigaction", "each signal, SIG_DFL", (const char *[]){NULL, NULL});
   for (int number = 1; number < NSIG; number++) {
-    struct numbered name = numbered("", number, "");
-    int failed = sigaction(number, NULL, &inherited);
-    if (!failed && inherited.sa_handler == SIG_IGN) {
-      show_call("sigaction", "number, SIG_DFL",
-                (const char *[]){name.text, NULL});
-      failed = sigaction(number, &initial, NULL);
-    }
-    or_exit(failed && errno == EINVAL ? 0 : failed, "sigaction", name.text);
+    int failed = sigaction(number, &initial, NULL);
+    or_exit(failed && errno == EINVAL ? 0 : failed, "sigaction", "SIG_DFL");
   }
   sigemptyset(&none);
   or_exit(sigprocmask(SIG_SETMASK, &none, NULL), "sigprocmask", "no signal");

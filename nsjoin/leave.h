@@ -14,12 +14,9 @@
 /* ---- Environment ---- */
 
 /* Overwrites the bytes of our environment with zeros: root of the container may
- * read /proc/PID/environ. If KEEPS_TERM, TERM alone is in it then. */
-void wipe_environment_or_exit(bool keeps_term);
-
-/* Makes the environment the one that process DIRECTORY in /proc was started
- * with. */
-void take_environment_or_exit(int directory);
+ * read /proc/PID/environ. Then the environment is the one that the process
+ * DIRECTORY in /proc was started with, or if that is -1, our TERM alone. */
+void leave_environment_or_exit(int directory);
 
 /* Adds what the user UID needs. What the passwd file below our root says of
  * that user is data of the container: it may be missing, endless, or lie. */
@@ -32,20 +29,21 @@ void refuse_directories(void);
 
 /* ---- Who PROG is ---- */
 
-struct id {
-  bool is_known; /* it was asked for */
-  uint32_t number;
-};
+/* Drops the supplementary groups, or if they cannot be dropped and MAY_STAY,
+ * keeps them. A file can be closed to a group, so to drop a group can be a
+ * gain. Root of a user namespace may not do it where setgroups is "deny"
+ * (CVE-2014-8989), but root of ours may: so it is tried before the join and
+ * after it. */
+void drop_groups_or_exit(bool may_stay);
 
-/* Drops the supplementary groups, before the join. Returns whether they may
- * stay if they cannot be dropped after it either. */
-bool drop_groups_or_exit(const struct target *target);
-void drop_groups_inside_or_exit(const struct target *target, bool may_stay);
+/* Whether TARGET has another user namespace than we, which we made: then its
+ * processes have our groups anyway, and these may stay. */
+bool owns_user_namespace_or_exit(const struct target *target);
 
-/* Takes the ids that are known. If a user namespace was joined, the others are
- * 0 if that is mapped, otherwise the target's. */
-void take_ids_or_exit(const struct target *target, struct id uid,
-                      struct id gid);
+/* Takes the ids UID and GID, which may be NULL. If a user namespace was joined,
+ * those are 0 if that is mapped, otherwise the target's. */
+void take_ids_or_exit(const struct target *target, const char *uid,
+                      const char *gid);
 
 /* ---- What else is inherited ---- */
 

@@ -37,49 +37,37 @@ const char usage[] =
     "  -x          enter although nsjoin is no sealed copy\n" COMMON_OPTIONS;
 
 struct entry {
-  /* What was asked for. */
-  int confinement, namespaces; /* of -a and -n, or 0 */
-  const char *keep;            /* of -k */
-  bool keeps_environment, takes_environment, has_terminal, may_be_unsealed;
-  struct id uid, gid;
+  char *given['z']; /* the argument of each option, or NULL */
+  int confinement;  /* of -a */
+  int namespaces;   /* of -n, or 0 */
 
-  /* What was found. */
   int proc; /* a checked /proc, or -1 */
   struct target target;
-  bool is_careful; /* what is joined is a container */
-  struct terminal terminal;
+  bool is_careful;           /* what is joined is a container */
+  struct terminal *terminal; /* of -t, or NULL */
 
-  /* Of the process that goes inside. */
-  int link;    /* to the process outside */
-  pid_t *prog; /* PROG's PID once it exists, for the process outside too */
+  int link;    /* between the process outside and the one that goes inside */
+  pid_t *prog; /* PROG's PID once it exists, which both see */
 };
 
 /* ---- Find the target ---- */
 
 static void read_options_or_exit(int argc, char **argv, struct entry *entry) {
+  static char none[1];
+  char **given = entry->given;
+  uint64_t id;
   int letter;
 
-  while ((letter = option_or_exit(argc, argv, "+:a:Eeg:hk:n:tu:Vvx", "a")) >=
+  while ((letter = option_or_exit(argc, argv, "+:a:Eeg:hk:n:tu:Vvx", "")) >=
          0) {
-    entry->keeps_environment |= letter == 'E';
-    entry->takes_environment |= letter == 'e';
-    entry->has_terminal |= letter == 't';
-    entry->may_be_unsealed |= letter == 'x';
-    if (letter == 'a') {
-      entry->confinement |= read_confinement_or_exit(optarg);
-    } else if (letter == 'k') {
-      entry->keep = optarg;
-    } else if (letter == 'n') {
-      entry->namespaces = read_namespaces_or_exit(optarg, -1);
-    } else if (letter == 'u' || letter == 'g') {
-      uint64_t id;
-      usage_error_if(!read_number(optarg, UINT32_MAX - 1, &id), optarg,
-                     "is no id");
-      *(letter == 'u' ? &entry->uid : &entry->gid) = (struct id){true, id};
-    }
+    given[letter] = optarg ? optarg : none;
+    usage_error_if((letter == 'u' || letter == 'g') &&
+                       !read_number(optarg, UINT32_MAX - 1, &id),
+                   optarg, "is no id");
   }
-  usage_error_if(entry->keeps_environment && entry->takes_environment, "-e",
-                 "goes without -E");
+  entry->confinement = read_confinement_or_exit(given['a']);
+  entry->namespaces = read_namespaces_or_exit(given['n'], -1);
+  usage_error_if(given['E'] && given['e'], "-e", "goes without -E");
   usage_error_if(!argv[optind], "TARGET", "is missing");
 }
 
@@ -91,15 +79,15 @@ static void find_target(struct entry *entry, const char *word) {
   if (target->pid) {
     compare_namespaces_or_exit(entry->proc, target, entry->namespaces);
   }
-  refuse_if(!target->pid && (entry->confinement || entry->takes_environment ||
-                             entry->namespaces),
+  refuse_if(!target->pid &&
+                (entry->confinement || entry->namespaces || entry->given['e']),
             word, "is no process, which -a, -e and -n need");
 
   /* In these, processes of the container meet PROG, or PROG meets its files. */
 
   entry->is_careful =
       target->flags & (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID);
-  usage_error_if(entry->keep && !entry->is_careful, "-k",
+  usage_error_if(entry->given['k'] && !entry->is_careful, "-k",
                  "needs a mount, user or PID namespace: others close nothing");
 }
 
@@ -118,28 +106,37 @@ static void refuse_unsealed(int proc) {
 
 /* The terminal is of the devpts where PROG will look for its name. */
 static void make_terminal(struct entry *entry) {
+  static struct terminal terminal;
   struct stat owner;
 
   refuse_if(entry->target.root < 0, "-t",
             "needs the root of a process, for its /dev/pts");
   int master = open_ptmx_below_or_exit(entry->proc, entry->target.root, &owner);
-  entry->terminal = terminal_or_exit(entry->proc, master);
-  CALL_OR_EXIT("the new terminal", fchown, entry->terminal.slave, owner.st_uid,
+  terminal = terminal_or_exit(entry->proc, master);
+  CALL_OR_EXIT("the new terminal", fchown, terminal.slave, owner.st_uid,
                owner.st_gid);
+  entry->terminal = &terminal;
 }
 
 /* Refuses what is not safe to enter, and keeps what will be out of reach. */
 static void look_at_target(struct entry *entry) {
   struct target *target = &entry->target;
   const int ours[] = {entry->proc, target->fd, target->directory};
+  bool keeps_root = entry->namespaces && !(entry->namespaces & CLONE_NEWNS);
+  char **given = entry->given;
 
   if (entry->is_careful) {
-    if (!entry->may_be_unsealed) {
+    if (!given['x']) {
       refuse_unsealed(entry->proc);
     }
     refuse_directories();
-    close_others_or_exit(entry->keep, ours, 3);
-    bool keeps_root = entry->namespaces && !(entry->namespaces & CLONE_NEWNS);
+    close_others_or_exit(given['k'], ours, 3);
+
+    /* From now on only root of our own user namespace can trace this process,
+     * or open what its /proc/PID leads to (ptrace(2)). exec(2) takes that back.
+     */
+
+    CALL_OR_EXIT("PR_SET_DUMPABLE", prctl, PR_SET_DUMPABLE, 0);
     if (target->pid && !keeps_root) {
       open_root_or_exit(target);
     }
@@ -147,22 +144,11 @@ static void look_at_target(struct entry *entry) {
   if (target->flags & CLONE_NEWNS) {
     look_at_mounts_or_exit(entry->proc, target);
   }
-  if (entry->has_terminal) {
+  if (given['t']) {
     make_terminal(entry);
   }
-  if (entry->takes_environment ||
-      (entry->is_careful && !entry->keeps_environment)) {
-    wipe_environment_or_exit(!entry->takes_environment);
-  }
-  if (entry->takes_environment) {
-    take_environment_or_exit(target->directory);
-  }
-
-  /* From now on only root of our own user namespace can trace this process, or
-   * open what its /proc/PID leads to (ptrace(2)). exec(2) takes that back. */
-
-  if (entry->is_careful) {
-    CALL_OR_EXIT("PR_SET_DUMPABLE", prctl, PR_SET_DUMPABLE, 0);
+  if (given['e'] || (entry->is_careful && !given['E'])) {
+    leave_environment_or_exit(given['e'] ? target->directory : -1);
   }
 }
 
@@ -244,8 +230,7 @@ static _Noreturn void wait_outside(struct entry *entry, pid_t helper,
                         .has_session = true,
                         .may_resist = true,
                         .may_be_stopped_inside = tcgetpgrp(0) != getpgrp()};
-  siginfo_t end = wait_for_child(
-      &child, entry->has_terminal ? &entry->terminal : NULL, signals);
+  siginfo_t end = wait_for_child(&child, entry->terminal, signals);
   copy_messages(entry->link);
   end_as(&end);
 }
@@ -257,11 +242,10 @@ static _Noreturn void wait_outside(struct entry *entry, pid_t helper,
  * process inside can stop or fill. A descriptor that the caller closed is our
  * own "/" by now, which no process inside may find. */
 static void leave_terminals(const struct entry *entry) {
-  struct terminal terminal = entry->terminal;
-
-  terminal.slave = entry->link;
-  if (entry->has_terminal) {
-    replace_terminals_or_exit(&terminal);
+  if (entry->terminal) {
+    struct terminal link = *entry->terminal;
+    link.slave = entry->link;
+    replace_terminals_or_exit(&link);
   }
   for (int fd = 0; fd <= 2; fd++) {
     or_exit(is_inherited(fd) ? 0 : dup3(entry->link, fd, O_CLOEXEC), "dup3",
@@ -303,8 +287,8 @@ static void fork_helper(struct entry *entry) {
 
 static void join(const struct entry *entry) {
   const struct target *target = &entry->target;
-  bool drops_groups =
-      entry->is_careful || entry->uid.is_known || entry->gid.is_known;
+  char *uid = entry->given['u'], *gid = entry->given['g'];
+  bool drops_groups = entry->is_careful || uid || gid;
 
   /* This process enters the cgroup, and PROG with it. A process that waits for
    * them could be frozen there. */
@@ -315,33 +299,34 @@ static void join(const struct entry *entry) {
   if (entry->confinement & LABEL) {
     take_label_or_exit(entry->proc, target);
   }
-  bool may_stay = drops_groups && drop_groups_or_exit(target);
+  bool may_stay = owns_user_namespace_or_exit(target);
+  if (drops_groups) {
+    drop_groups_or_exit(target->flags & CLONE_NEWUSER);
+  }
   join_or_exit(entry->proc, target);
   if (drops_groups) {
-    drop_groups_inside_or_exit(target, may_stay);
+    drop_groups_or_exit(may_stay);
   }
   if (entry->confinement & CAPS) {
     limit_capabilities_or_exit(target);
   }
-  take_ids_or_exit(target, entry->uid, entry->gid);
+  take_ids_or_exit(target, uid, gid);
 }
 
 /* ---- Leave everything behind ---- */
 
 static void leave_behind(const struct entry *entry) {
-  const int slave = entry->has_terminal ? entry->terminal.slave : -1;
-  const int ours[] = {entry->link, slave};
+  const int ours[] = {entry->link,
+                      entry->terminal ? entry->terminal->slave : -1};
 
-  if (!(entry->target.flags & CLONE_NEWUSER)) {
-    drop_capabilities_or_exit();
-  }
+  drop_capabilities_or_exit();
   leave_keyring_or_exit(entry->proc);
   reset_signals_or_exit();
   SHOW(umask, 022);
-  if (!entry->keeps_environment && !entry->takes_environment) {
+  if (!entry->given['E'] && !entry->given['e']) {
     complete_environment_or_exit(geteuid());
   }
-  close_others_or_exit(entry->keep, ours, 2);
+  close_others_or_exit(entry->given['k'], ours, 2);
 }
 
 /* ---- Become PROG ---- */
@@ -358,7 +343,7 @@ static void fork_prog(const struct entry *entry) {
   if (or_exit_here(fork_and_tell(flags, entry->prog), "clone", "inside")) {
     _exit(FAILED); /* no matter, once the PID is known */
   }
-  begin_session_or_exit(entry->has_terminal ? &entry->terminal : NULL);
+  begin_session_or_exit(entry->terminal);
   die_with_parent_or_exit(entry->link);
 }
 
@@ -371,8 +356,8 @@ static _Noreturn void become_prog(const struct entry *entry, char **argv) {
     execute(argv);
   }
   show_call("execvp", "argv[0], argv", (const char *[]){argv[0], NULL});
-  if (entry->has_terminal) {
-    replace_terminals_or_exit(&entry->terminal);
+  if (entry->terminal) {
+    replace_terminals_or_exit(entry->terminal);
   }
   execvp(argv[0], argv);
   dup2(entry->link, 2);
@@ -380,7 +365,7 @@ static _Noreturn void become_prog(const struct entry *entry, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  struct entry entry = {.proc = -1};
+  struct entry entry = {.confinement = 0};
 
   begin_or_exit(argc);
   read_options_or_exit(argc, argv, &entry);
