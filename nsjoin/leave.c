@@ -143,43 +143,29 @@ void drop_groups_or_exit(bool may_stay) {
   refuse_if(!failed && getgroups(0, NULL) != 0, "setgroups", "dropped none");
 }
 
-/* Calls SET, whose name is CALL, with the id ASKED; if that is NULL, with 0, or
- * with that of the FIELD of TARGET's status. It is read after the join, so it
- * is the one in the user namespace that was joined. Returns the id. */
-static uint32_t take_id_or_exit(int (*set)(uint32_t, uint32_t, uint32_t),
-                                const char *call, const char *asked,
-                                const struct target *target,
-                                const char *field) {
+void take_id_or_exit(const struct target *target, bool is_user,
+                     const char *asked) {
+  const char *call = is_user ? "setresuid" : "setresgid";
   const char *word = asked ? asked : "0";
   char line[LINE_SIZE];
   uint64_t id = 0;
 
   refuse_if(!read_number(word, UINT32_MAX, &id), word, "is no id");
   show_call(call, "id", (const char *[]){word});
-  if (set(id, id, id) == 0) {
-    return id;
-  }
+  int failed = is_user ? setresuid(id, id, id) : setresgid(id, id, id);
 
   /* EINVAL means that the id is not mapped (setresuid(2)). */
 
-  or_exit(errno == EINVAL && !asked ? 0 : -1, call, word);
-  char *ids = proc_line(target->directory, "status", field, line);
-  refuse_if(!ids || !strsep(&ids, "\t") || !(asked = strsep(&ids, "\t")),
-            target->word, "does not tell its ids, and 0 is not mapped");
-  return take_id_or_exit(set, call, asked, target, field);
-}
-
-/* The group first: a user other than 0 could not change it any more. */
-void take_ids_or_exit(const struct target *target, const char *uid,
-                      const char *gid) {
-  bool enters = target->flags & CLONE_NEWUSER;
-
-  refuse_if((enters || gid) && take_id_or_exit(setresgid, "setresgid", gid,
-                                               target, "Gid:") != getegid(),
-            "setresgid", "did not take the id");
-  refuse_if((enters || uid) && take_id_or_exit(setresuid, "setresuid", uid,
-                                               target, "Uid:") != geteuid(),
-            "setresuid", "did not take the id");
+  if (failed && errno == EINVAL && !asked) {
+    char *ids =
+        proc_line(target->directory, "status", is_user ? "Uid:" : "Gid:", line);
+    refuse_if(!ids || !strsep(&ids, "\t") || !ids, target->word,
+              "does not tell its ids, and 0 is not mapped");
+    take_id_or_exit(target, is_user, strsep(&ids, "\t"));
+    return;
+  }
+  or_exit(failed, call, word);
+  refuse_if(id != (is_user ? geteuid() : getegid()), call, "changed nothing");
 }
 
 /* ---- What else is inherited ---- */

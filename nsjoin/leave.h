@@ -40,10 +40,11 @@ void drop_groups_or_exit(bool may_stay);
  * processes have our groups anyway, and these may stay. */
 bool owns_user_namespace_or_exit(const struct target *target);
 
-/* Takes the ids UID and GID, which may be NULL. If a user namespace was joined,
- * those are 0 if that is mapped, otherwise the target's. */
-void take_ids_or_exit(const struct target *target, const char *uid,
-                      const char *gid);
+/* Takes the user or group id ASKED; if that is NULL, 0, or if 0 is not mapped,
+ * that of TARGET, as it is in the user namespace that was joined: so call it
+ * after the join. */
+void take_id_or_exit(const struct target *target, bool is_user,
+                     const char *asked);
 
 /* ---- What else is inherited ---- */
 

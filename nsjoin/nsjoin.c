@@ -310,7 +310,15 @@ static void join(const struct entry *entry) {
   if (entry->confinement & CAPS) {
     limit_capabilities_or_exit(target);
   }
-  take_ids_or_exit(target, uid, gid);
+
+  /* The group first: a user other than 0 could not change it any more. */
+
+  if (gid || target->flags & CLONE_NEWUSER) {
+    take_id_or_exit(target, false, gid);
+  }
+  if (uid || target->flags & CLONE_NEWUSER) {
+    take_id_or_exit(target, true, uid);
+  }
 }
 
 /* ---- Leave everything behind ---- */

@@ -9,6 +9,10 @@
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 
+static int open_or_exit(int directory, const char *path, int flags) {
+  return or_exit(openat(directory, path, flags | O_CLOEXEC), "open", path);
+}
+
 /* ---- One process ---- */
 
 /* The PID of PIDFD's process in the procfs PROC. The kernel says -1 if that was
@@ -21,13 +25,8 @@ static pid_t pid_or_exit(int proc, const char *word, int pidfd) {
   uint64_t pid = 0;
 
   refuse_if(!text || !read_number(text, INT_MAX, &pid) || pid == 0, word,
-            "is no process that /proc shows");
+            "is no process that /proc shows, and no namespace");
   return pid;
-}
-
-static bool is_on_mount_of(int fd, int directory) {
-  return look_up_or_exit(fd, "").stx_mnt_id ==
-         look_up_or_exit(directory, "").stx_mnt_id;
 }
 
 /* Makes the process of PIDFD the target. When it is asked for the second time,
@@ -35,13 +34,12 @@ static bool is_on_mount_of(int fd, int directory) {
 static void hold_or_exit(int proc, int pidfd, struct target *target) {
   target->fd = pidfd;
   target->pid = pid_or_exit(proc, target->word, pidfd);
-  target->directory =
-      or_exit(openat(proc, numbered("", target->pid, "").text,
-                     O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-              "open /proc/PID of", target->word);
+  target->directory = open_or_exit(proc, numbered("", target->pid, "").text,
+                                   O_PATH | O_DIRECTORY | O_NOFOLLOW);
   pid_or_exit(proc, target->word, pidfd);
-  refuse_if(!is_on_mount_of(target->directory, proc), target->word,
-            "is covered by a mount in /proc");
+  refuse_if(look_up_or_exit(target->directory, "").stx_mnt_id !=
+                look_up_or_exit(proc, "").stx_mnt_id,
+            target->word, "is covered by a mount in /proc");
 }
 
 /* ---- The container that a process waits for ---- */
@@ -90,12 +88,13 @@ static void look_at_or_exit(struct search *search, pid_t pid) {
 }
 
 static DIR *open_list_or_exit(int directory, const char *name) {
-  int fd = or_exit(openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-                   "open", name);
+  int fd = open_or_exit(directory, name, O_RDONLY | O_DIRECTORY);
   DIR *list = fdopendir(fd);
 
   or_exit(list ? 0 : -1, "fdopendir", name);
-  refuse_if(!is_on_mount_of(fd, directory), name, "is covered by a mount");
+  refuse_if(look_up_or_exit(fd, "").stx_mnt_id !=
+                look_up_or_exit(directory, "").stx_mnt_id,
+            name, "is covered by a mount");
   return list;
 }
 
@@ -195,72 +194,30 @@ static int flag_of(int fd) {
 
 struct target target_or_exit(int proc, const char *word) {
   struct target target = {.word = word, .directory = -1, .root = -1, .cwd = -1};
-  bool is_path = strchr(word, '/');
   uint64_t pid;
 
-  target.fd =
-      is_path
-          ? or_exit(open(word, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
-                    "open", word)
-          : inherited_fd_or_exit(word);
-  target.flags = flag_of(target.fd);
-  refuse_if(is_path && !target.flags, word, "is no namespace");
-  if (target.flags) {
-    return target;
-  }
-  refuse_if(proc < 0, "/proc", "is no whole procfs of our PID namespace");
+  target.fd = strchr(word, '/') ? open_or_exit(AT_FDCWD, word,
+                                               O_RDONLY | O_NONBLOCK | O_NOCTTY)
+                                : inherited_fd_or_exit(word);
   if (target.fd < 0) {
     usage_error_if(!read_number(word, INT_MAX, &pid) || pid == 0, word,
                    "is no PID, no path with a / in it, and not fd:N");
     target.fd = or_exit(pidfd_open(pid, 0), "pidfd_open", word);
   }
-  hold_or_exit(proc, target.fd, &target);
-  enter_container_or_exit(proc, &target);
+  target.flags = flag_of(target.fd);
+  if (!target.flags) {
+    refuse_if(proc < 0, "/proc", "is no whole procfs of our PID namespace");
+    hold_or_exit(proc, target.fd, &target);
+    enter_container_or_exit(proc, &target);
+  }
   return target;
 }
 
 /* ---- Its namespaces ---- */
 
-/* What the process DIRECTORY in /proc has as NAME, such as uts:[4026531838]; ""
- * if it has ended, or the kernel has no such namespaces. */
-static struct numbered namespace_or_exit(int directory, const char *name) {
-  struct numbered seen = {""};
-  char path[16] = "ns/";
-
-  strcat(path, name);
-  ssize_t n = readlinkat(directory, path, seen.text, sizeof(seen.text) - 1);
-  or_exit(n < 0 && errno != ENOENT ? -1 : 0, "readlink", path);
-  return seen;
-}
-
-void compare_namespaces_or_exit(int proc, struct target *target, int asked) {
-  int self = or_exit(openat(proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC),
-                     "open", "/proc/self");
-
-  for (int i = 0; i < KINDS; i++) {
-    struct numbered ours = namespace_or_exit(self, kinds[i].name);
-    struct numbered theirs =
-        namespace_or_exit(target->directory, kinds[i].name);
-    refuse_if(*ours.text && !*theirs.text, target->word, "has ended");
-    if ((!asked || asked & kinds[i].flag) &&
-        strcmp(ours.text, theirs.text) != 0) {
-      target->flags |= kinds[i].flag;
-    }
-  }
-  close(self);
-  refuse_if(!target->flags, target->word,
-            "is in our own namespaces: there is nothing to join");
-}
-
-int open_namespace_or_exit(const struct target *target, const char *path) {
-  return target->pid
-             ? or_exit(openat(target->directory, path, O_RDONLY | O_CLOEXEC),
-                       "open", path)
-             : target->fd;
-}
-
 /* The inode of the namespace PATH below DIRECTORY, or of DIRECTORY itself if
- * PATH is "". 0 if there is none. */
+ * PATH is "". 0 if there is none: the process has ended, or the kernel has no
+ * such namespaces. */
 static ino_t inode_or_exit(int directory, const char *path) {
   struct stat st = {0};
   int failed = fstatat(directory, path, &st, AT_EMPTY_PATH);
@@ -269,17 +226,33 @@ static ino_t inode_or_exit(int directory, const char *path) {
   return st.st_ino;
 }
 
+void compare_namespaces_or_exit(int proc, struct target *target, int asked) {
+  for (int i = 0; i < KINDS; i++) {
+    char path[32] = "self/ns/";
+    strcat(path, kinds[i].name);
+    ino_t ours = inode_or_exit(proc, path);
+    ino_t theirs = inode_or_exit(target->directory, path + strlen("self/"));
+    refuse_if(ours && !theirs, target->word, "has ended");
+    if ((!asked || asked & kinds[i].flag) && ours != theirs) {
+      target->flags |= kinds[i].flag;
+    }
+  }
+  refuse_if(!target->flags, target->word,
+            "is in our own namespaces: there is nothing to join");
+}
+
+int open_namespace_or_exit(const struct target *target, const char *path) {
+  return target->pid ? open_or_exit(target->directory, path, O_RDONLY)
+                     : target->fd;
+}
+
 /* ---- Its root ---- */
 
 /* setns(2) makes the root of the mount namespace ours, and a process may have
  * another one (chroot(2)). */
 void open_root_or_exit(struct target *target) {
-  const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-
-  target->root = or_exit(openat(target->directory, "root", flags), "open",
-                         "/proc/PID/root");
-  target->cwd =
-      or_exit(openat(target->directory, "cwd", flags), "open", "/proc/PID/cwd");
+  target->root = open_or_exit(target->directory, "root", O_PATH | O_DIRECTORY);
+  target->cwd = open_or_exit(target->directory, "cwd", O_PATH | O_DIRECTORY);
 }
 
 /* In a mount namespace that a less privileged user namespace owns, root of that
