@@ -44,17 +44,17 @@ static void hold_or_exit(int proc, int pidfd, struct target *target) {
 
 /* ---- The container that a process waits for ---- */
 
-/* Whether the field NAME of the status of process PID is VALUE. False if the
- * process has ended. Exits if /proc hides it. */
-static bool has_status_or_exit(int proc, pid_t pid, const char *name,
-                               const char *value) {
+/* Whether the field NAME of the status of process PID is VALUE. It is not, if
+ * the process has ended; if /proc hides it, HIDDEN is set to PID. */
+static bool has_status(int proc, pid_t pid, const char *name, const char *value,
+                       pid_t *hidden) {
   char line[LINE_SIZE];
   const char *seen =
       proc_line(proc, numbered("", pid, "/status").text, name, line);
 
-  refuse_if(!seen && (kill(pid, 0) == 0 || errno != ESRCH),
-            numbered("process ", pid, "").text,
-            "is hidden, and can be the container that TARGET waits for");
+  if (!seen && (kill(pid, 0) == 0 || errno != ESRCH)) {
+    *hidden = pid;
+  }
   return seen && strcmp(seen, value) == 0;
 }
 
@@ -62,123 +62,66 @@ static bool has_status_or_exit(int proc, pid_t pid, const char *name,
  * one level below ours. NSpid is then the PID that it has here, and 1. Anyone
  * may read that; to compare namespaces, one needs the right to trace the
  * process (proc_pid_status(5), ptrace(2)). */
-static bool is_container_of(int proc, pid_t pid, pid_t parent) {
-  return has_status_or_exit(proc, pid,
-                            "NSpid:", numbered("", pid, "\t1").text) &&
-         has_status_or_exit(proc, pid,
-                            "PPid:", numbered("", parent, "").text) &&
-         !has_status_or_exit(proc, pid, "State:", "Z (zombie)");
+static bool is_container_of(int proc, pid_t pid, pid_t parent, pid_t *hidden) {
+  struct numbered below = numbered("", pid, "\t1");
+  struct numbered child = numbered("", parent, "");
+
+  return has_status(proc, pid, "NSpid:", below.text, hidden) &&
+         has_status(proc, pid, "PPid:", child.text, hidden) &&
+         !has_status(proc, pid, "State:", "Z (zombie)", hidden);
 }
 
-/* What was seen so far of the children of PARENT. */
-struct search {
-  int proc;
-  pid_t parent, found; /* found: the container, or 0 */
-};
-
-static void look_at_or_exit(struct search *search, pid_t pid) {
-  struct numbered two = numbered("waits for two: ", search->found, " and ");
-
-  if (pid != search->found &&
-      is_container_of(search->proc, pid, search->parent)) {
-    refuse_if(search->found, numbered("process ", search->parent, "").text,
-              numbered(two.text, pid, "").text);
-    search->found = pid;
-  }
-}
-
-static DIR *open_list_or_exit(int directory, const char *name) {
-  int fd = open_or_exit(directory, name, O_RDONLY | O_DIRECTORY);
-  DIR *list = fdopendir(fd);
-
-  or_exit(list ? 0 : -1, "fdopendir", name);
-  refuse_if(look_up_or_exit(fd, "").stx_mnt_id !=
-                look_up_or_exit(directory, "").stx_mnt_id,
-            name, "is covered by a mount");
-  return list;
-}
-
-/* The next number in LIST, or 0 at its end, where it is closed. */
-static pid_t next_number_or_exit(DIR *list) {
+/* The container that the process PARENT, called WORD, waits for; 0 if there is
+ * none. All processes are asked for their parent: the kernel's own list of the
+ * children of a thread leaves one out if another ends meanwhile
+ * (proc_tid_children(5)). A process that /proc hides from us is one that we
+ * could not join. But it can be the container, so then it cannot be said that
+ * there is none. */
+static pid_t container_or_exit(int proc, pid_t parent, const char *word) {
+  DIR *list = fdopendir(open_or_exit(proc, ".", O_RDONLY | O_DIRECTORY));
+  pid_t found = 0, hidden = 1; /* until PID 1, which is the first, is seen */
   struct dirent *entry;
-  uint64_t number;
+  uint64_t pid;
 
+  or_exit(list ? 0 : -1, "fdopendir", "/proc");
   while (errno = 0, (entry = readdir(list))) {
-    if (read_number(entry->d_name, INT_MAX, &number)) {
-      return number;
+    if (!read_number(entry->d_name, INT_MAX, &pid)) {
+      continue;
+    }
+    hidden = pid == 1 ? 0 : hidden;
+    if (is_container_of(proc, pid, parent, &hidden)) {
+      struct numbered two = numbered("waits for two: ", found, " and ");
+      refuse_if(found, word, numbered(two.text, pid, "").text);
+      found = pid;
     }
   }
   or_exit(errno ? -1 : 0, "readdir", "/proc");
-  close(dirfd(list)); /* closedir(3) would bring in free(3) */
-  return 0;
-}
-
-/* Looks at the children that the kernel lists for each thread of TARGET. They
- * can be processes that /proc hides. A kernel may have no such lists
- * (proc_tid_children(5)). */
-static void look_at_lists_or_exit(struct search *search,
-                                  const struct target *target) {
-  DIR *threads = open_list_or_exit(target->directory, "task");
-  pid_t thread;
-  int byte;
-
-  while ((thread = next_number_or_exit(threads))) {
-    struct numbered name = numbered("task/", thread, "/children");
-    struct reader list = open_proc_file(target->directory, name.text);
-    bool is_there = list.fd >= 0;
-    uint64_t pid = 0;
-
-    or_exit(errno == ENOENT || errno == ESRCH ? 0 : list.fd, "open", name.text);
-    while (is_there && (byte = read_byte(&list)) >= 0) {
-      if (byte == ' ') {
-        look_at_or_exit(search, pid);
-      }
-      pid = byte == ' ' ? 0 : pid * 10 + (byte - '0');
-    }
-    refuse_if(is_there && (errno || pid), name.text, "is cut");
-    close(list.fd);
-  }
-}
-
-/* Looks at all processes, for their parent. A list of children leaves out one
- * that lives if another one ends while the list is read. */
-static void look_at_all_or_exit(struct search *search) {
-  DIR *processes = open_list_or_exit(search->proc, ".");
-  pid_t pid;
-
-  refuse_if(
-      !S_ISDIR(look_up_or_exit(search->proc, "1").stx_mode), "/proc",
-      "hides processes (hidepid), and a container of TARGET's can be one");
-  while ((pid = next_number_or_exit(processes))) {
-    look_at_or_exit(search, pid);
-  }
+  refuse_if(hidden && !found, numbered("process ", hidden, "").text,
+            "is hidden (hidepid), and so can be a container of TARGET's");
+  return found;
 }
 
 /* If TARGET waits for a container, makes PID 1 of that container the target. A
  * process that waits is in our own PID namespace, and is not PID 1 there. If it
  * cannot be decided, nothing is joined: PROG would run on the host. */
 static void enter_container_or_exit(int proc, struct target *target) {
-  struct search search = {.proc = proc, .parent = target->pid};
+  struct numbered only = numbered("", target->pid, "");
+  pid_t waiter = target->pid, hidden = 0, found;
+  bool is_ours = has_status(proc, waiter, "NSpid:", only.text, &hidden);
 
-  if (target->pid == 1 ||
-      !has_status_or_exit(proc, target->pid,
-                          "NSpid:", numbered("", target->pid, "").text)) {
+  refuse_if(hidden, target->word, "does not tell its PID namespaces");
+  if (waiter == 1 || !is_ours ||
+      !(found = container_or_exit(proc, waiter, target->word))) {
     return;
   }
-  look_at_lists_or_exit(&search, target);
-  if (!search.found) {
-    look_at_all_or_exit(&search);
-  }
-  if (search.found) {
-    /* Another process can have that PID by now. The one that is held, and is
-     * seen to be the container after that, is the container. */
 
-    int pidfd =
-        or_exit(pidfd_open(search.found, 0), "pidfd_open", target->word);
-    hold_or_exit(proc, pidfd, target);
-    refuse_if(!is_container_of(proc, search.found, search.parent), target->word,
-              "has another container now");
-  }
+  /* Another process can have that PID by now. The one that is held, and is seen
+   * to be the container after that, is the container. */
+
+  hold_or_exit(proc, or_exit(pidfd_open(found, 0), "pidfd_open", target->word),
+               target);
+  refuse_if(!is_container_of(proc, found, waiter, &hidden), target->word,
+            "has another container now");
 }
 
 /* ---- TARGET ---- */
