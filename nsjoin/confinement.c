@@ -25,21 +25,6 @@ int read_confinement_or_exit(char *list) {
 
 /* ---- The cgroup ---- */
 
-/* The directory of the hierarchy of version 2, as it is mounted. */
-static int open_cgroup2_or_exit(int proc) {
-  struct reader table = mounts_or_exit(proc, "self/mountinfo");
-  struct mount mount;
-  int fd;
-
-  do {
-    refuse_if(!next_mount_or_exit(&table, &mount), "cgroup2", "is not mounted");
-    fd = strcmp(mount.type, "cgroup2") == 0
-             ? open(mount.point, O_PATH | O_DIRECTORY | O_CLOEXEC)
-             : -1;
-  } while (fd < 0 || look_up_or_exit(fd, "").stx_mnt_id != mount.id);
-  return fd;
-}
-
 /* Exits unless this process is in TARGET's cgroup of each hierarchy: of those
  * of version 1 none was joined, and what is mounted as cgroup2 can be a part of
  * the hierarchy, with paths of its own. A line is HIERARCHY:CONTROLLERS:PATH,
@@ -60,13 +45,19 @@ static void compare_cgroups_or_exit(int proc, const struct target *target) {
 }
 
 void join_cgroup_or_exit(int proc, const struct target *target) {
-  char own[LINE_SIZE], other[LINE_SIZE], name[LINE_SIZE + 32];
+  struct reader table = mounts_or_exit(proc, "self/mountinfo");
+  char own[LINE_SIZE], other[LINE_SIZE], name[2 * LINE_SIZE];
   const char *ours = proc_line(proc, "self/cgroup", "0::", own);
   const char *theirs = proc_line(target->directory, "cgroup", "0::", other);
+  struct mount mount;
 
   if (ours && theirs && strcmp(ours, theirs) != 0) {
-    stpcpy(stpcpy(stpcpy(name, "."), theirs), "/cgroup.procs");
-    write_file_or_exit(open_cgroup2_or_exit(proc), name, "0");
+    do {
+      refuse_if(!next_mount_or_exit(&table, &mount), "cgroup2",
+                "is not mounted");
+    } while (strcmp(mount.type, "cgroup2") != 0);
+    stpcpy(stpcpy(stpcpy(name, mount.point), theirs), "/cgroup.procs");
+    write_file_or_exit(AT_FDCWD, name, "0");
   }
   compare_cgroups_or_exit(proc, target);
 }
