@@ -336,15 +336,6 @@ static void unmount(const struct root *root, const char *target) {
   CALL_OR_EXIT("back", fchdir, cwd);
 }
 
-/* What is mounted on "/" covers it. A look-up of "/" starts below such a mount,
- * but ".." arrives on top of it. */
-static void open_root(struct root *root, const char *path) {
-  int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-
-  root->path = *path && !path[strspn(path, "/")] ? "/.." : path;
-  root->fd = or_exit(open(root->path, flags), "open", root->path);
-}
-
 int main(int argc, char **argv) {
   static struct lines lines;
   static char none[1], *given['z']; /* the argument of each option */
@@ -353,12 +344,14 @@ int main(int argc, char **argv) {
   int letter;
 
   /* Each source that is opened beforehand is a descriptor. The limit that
-   * programs usually have is low, for those that still use select(2). */
+   * programs usually have is low, for those that still use select(2).
+   * (setrlimit(3) of musl stops all threads, in case the kernel is old: 3 KB.)
+   */
 
   begin_or_exit(argc);
-  or_exit(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit", "RLIMIT_NOFILE");
+  or_exit(prlimit(0, RLIMIT_NOFILE, NULL, &limit), "prlimit", "RLIMIT_NOFILE");
   most = (struct rlimit){limit.rlim_max, limit.rlim_max};
-  or_exit(setrlimit(RLIMIT_NOFILE, &most), "setrlimit", "RLIMIT_NOFILE");
+  or_exit(prlimit(0, RLIMIT_NOFILE, &most, NULL), "prlimit", "RLIMIT_NOFILE");
 
   while ((letter = option_or_exit(argc, argv, "+:f:hLo:r:t:U:Vv", "f")) >= 0) {
     given[letter] = optarg ? optarg : none;
@@ -377,8 +370,15 @@ int main(int argc, char **argv) {
     argv += 2;
   }
 
+  /* What is mounted on "/" covers it. A look-up of "/" starts below such a
+   * mount, but ".." arrives on top of it. */
+
+  char *path = given['r'];
+  bool is_top = !path || (*path && !path[strspn(path, "/")]);
+  root.path = is_top ? "/.." : path;
+  root.fd = or_exit(open(root.path, O_PATH | O_DIRECTORY | O_CLOEXEC), "open",
+                    root.path);
   root.follows_links = given['L'];
-  open_root(&root, given['r'] ? given['r'] : "/");
   if (target) {
     unmount(&root, target);
   }
@@ -393,6 +393,6 @@ int main(int argc, char **argv) {
     }
   }
   message_prefix = "";
-  or_exit(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit", "RLIMIT_NOFILE");
+  or_exit(prlimit(0, RLIMIT_NOFILE, &limit, NULL), "prlimit", "RLIMIT_NOFILE");
   execute(argv);
 }

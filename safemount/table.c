@@ -3,7 +3,6 @@
 
 #include "table.h"
 #include "userns.h"
-#include <stdlib.h>
 
 /* ---- Words ---- */
 
@@ -26,8 +25,8 @@ static const struct word words[] = {
     {"comment=", "x-", ANYWHERE, NONE, 0},
     {"optional", "nofail", ANYWHERE, OPTIONAL, 0},
     {"bind", "rbind", BIND | REMOUNT, BINDS, 0},
-    {"remount", NULL, REMOUNT, REMOUNTS, 0},
-    {"move", NULL, NOWHERE, REMOUNTS, 0}, /* like other remounts, mount(8)'s */
+    {"remount", "remount", REMOUNT, REMOUNTS, 0},
+    {"move", "move", NOWHERE, REMOUNTS, 0}, /* mount(8) does that */
     {"ro", "rw", FLAGS, FLAG, MOUNT_ATTR_RDONLY},
     {"nosuid", "suid", FLAGS, FLAG, MOUNT_ATTR_NOSUID},
     {"nodev", "dev", FLAGS, FLAG, MOUNT_ATTR_NODEV},
@@ -42,17 +41,14 @@ static const struct word words[] = {
     {"shared", "rshared", MOUNTS, SHARES, MS_SHARED},
     {"unbindable", "runbindable", MOUNTS, SHARES, MS_UNBINDABLE},
     {"create=dir", "create=file", NEW, CREATES, 0},
-    {"idmap=", NULL, NEW, MAPS, MOUNT_ATTR_IDMAP},
+    {"idmap=", "idmap=", NEW, MAPS, MOUNT_ATTR_IDMAP},
 };
 
 static bool is_word(const char *word, const char *name) {
-  const char *at = name;
+  size_t length = strlen(name);
+  bool has_value = length > 0 && strchr("=-", name[length - 1]);
 
-  while (at && *at && *at == *word) {
-    at++;
-    word++;
-  }
-  return at && !*at && (!*word || (at > name && strchr("=-", at[-1])));
+  return strncmp(word, name, length) == 0 && (has_value || !word[length]);
 }
 
 static const struct word *find_word(const char *word) {
@@ -126,13 +122,16 @@ static void add_word_or_exit(struct line *line, const struct word *known,
 
 /* mode=, of a directory that is made; mkdir(2) takes no setuid or setgid. */
 static void add_mode_or_exit(struct line *line, const char *word) {
-  const char *digits = strchr(word, '=') + 1;
-  bool is_octal = *digits && !digits[strspn(digits, "01234567")];
+  const char *digit = strchr(word, '=') + 1;
+  bool is_octal = strlen(digit) <= 4 && !digit[strspn(digit, "01234567")];
+  mode_t mode = *digit ? 0 : 07777;
 
-  line->missing.mode = strtoul(digits, NULL, 8);
+  for (; *digit; digit++) {
+    mode = mode << 3 | (*digit - '0');
+  }
+  wrong_if(!is_octal || mode > 01777, word, "is not a mode such as 1777");
+  line->missing.mode = mode;
   line->missing.is_exact = true;
-  wrong_if(!is_octal || strlen(digits) > 4 || line->missing.mode > 01777, word,
-           "is not a mode such as 1777");
 }
 
 /* ---- Lines ---- */
@@ -248,9 +247,7 @@ void add_table_or_exit(struct lines *lines, char *table) {
   strcat(strcpy(name, shown + cut), ":");
   is_in_table = true;
   for (uint64_t number = 1; (start = strsep(&text, "\n")); number++) {
-    if (*shown) {
-      line.prefix = numbered(name, number, ": ");
-    }
+    line.prefix = *shown ? numbered(name, number, ": ") : line.prefix;
     message_prefix = line.prefix.text;
     read_line_or_exit(lines, line, start);
   }

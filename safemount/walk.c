@@ -5,8 +5,9 @@
 const char no_path[] = "is empty, too long, or has \"..\" in it";
 
 bool is_no_path(const char *path) {
-  for (const char *at = path; (at = strstr(at, "..")); at += 2) {
-    if ((at == path || at[-1] == '/') && strchr("/", at[2])) {
+  for (const char *at = path; at; at = strchr(at, '/')) {
+    at += strspn(at, "/");
+    if (strncmp(at, "..", 2) == 0 && strchr("/", at[2])) {
       return true;
     }
   }
@@ -68,7 +69,7 @@ static void make_or_exit(const struct place *place,
 /* Opens the last component of PLACE. MODE may be O_DIRECTORY. */
 static int open_component(const struct root *root, const struct place *place,
                           int mode, bool follows_links) {
-  struct stat st;
+  struct statx st;
 
   /* With O_PATH nothing is done to the file: a FIFO does not block, a device
    * does not start. O_NOFOLLOW then opens a link itself (open(2)), so what was
@@ -80,10 +81,17 @@ static int open_component(const struct root *root, const struct place *place,
   }
   int fd = openat(place->parent, place->name, flags | O_NOFOLLOW);
   if (fd < 0 && errno == ENOTDIR) {
-    int failed = fstatat(place->parent, place->name, &st, AT_SYMLINK_NOFOLLOW);
-    errno = !failed && S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR;
+    int failed =
+        statx(place->parent, place->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st);
+    errno = !failed && S_ISLNK(st.stx_mode) ? ELOOP : ENOTDIR;
   }
   return fd;
+}
+
+static void close_below(const struct root *root, int fd) {
+  if (fd != root->fd) {
+    close(fd);
+  }
 }
 
 bool walk(const struct root *root, struct place *place,
@@ -100,9 +108,7 @@ bool walk(const struct root *root, struct place *place,
     bool follows_links = root->follows_links && !S_ISLNK(here->type);
     int mode = *end ? O_DIRECTORY : 0;
     *end = '\0';
-    if (place->parent != root->fd) {
-      close(place->parent);
-    }
+    close_below(root, place->parent);
     place->parent = place->fd;
     place->fd = open_component(root, place, mode, follows_links);
     if (place->fd < 0 && errno == ENOENT && here->type) {
@@ -144,10 +150,6 @@ bool open_below_or_exit(const struct root *root, const char *path,
 }
 
 void close_place(const struct root *root, const struct place *place) {
-  if (place->parent != root->fd) {
-    close(place->parent);
-  }
-  if (place->fd != root->fd) {
-    close(place->fd);
-  }
+  close_below(root, place->parent);
+  close_below(root, place->fd);
 }
