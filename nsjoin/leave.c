@@ -150,6 +150,9 @@ void take_id_or_exit(const struct target *target, bool is_user,
   char line[LINE_SIZE];
   uint64_t id = 0;
 
+  if (!asked && !(target->flags & CLONE_NEWUSER)) {
+    return;
+  }
   refuse_if(!read_number(word, UINT32_MAX, &id), word, "is no id");
   show_call(call, "id", (const char *[]){word});
   int failed = is_user ? setresuid(id, id, id) : setresgid(id, id, id);

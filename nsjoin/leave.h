@@ -40,9 +40,9 @@ void drop_groups_or_exit(bool may_stay);
  * processes have our groups anyway, and these may stay. */
 bool owns_user_namespace_or_exit(const struct target *target);
 
-/* Takes the user or group id ASKED; if that is NULL, 0, or if 0 is not mapped,
- * that of TARGET, as it is in the user namespace that was joined: so call it
- * after the join. */
+/* Takes the user or group id ASKED. If that is NULL, and a user namespace was
+ * joined, it takes 0, or if 0 is not mapped, the id that TARGET has in that
+ * namespace: so call it after the join. */
 void take_id_or_exit(const struct target *target, bool is_user,
                      const char *asked);
 

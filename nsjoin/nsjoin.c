@@ -313,12 +313,8 @@ static void join(const struct entry *entry) {
 
   /* The group first: a user other than 0 could not change it any more. */
 
-  if (gid || target->flags & CLONE_NEWUSER) {
-    take_id_or_exit(target, false, gid);
-  }
-  if (uid || target->flags & CLONE_NEWUSER) {
-    take_id_or_exit(target, true, uid);
-  }
+  take_id_or_exit(target, false, gid);
+  take_id_or_exit(target, true, uid);
 }
 
 /* ---- Leave everything behind ---- */
