@@ -202,7 +202,7 @@ void replace_terminals_or_exit(const struct terminal *terminal) {
 
 void begin_session_or_exit(const struct terminal *terminal) {
   show_call("setsid", "", (const char *[]){NULL});
-  or_exit(setsid(), "setsid", "");
+  or_exit(setsid() == getpid() ? 0 : -1, "setsid", "");
 
   /* Where nothing is typed, a program that opens /dev/tty to ask for something
    * must not wait for an answer. */
