@@ -36,7 +36,7 @@ END
       cat /profile >/sys/kernel/security/apparmor/.load
       idmap -K -n mnt,pid sh -c '
         echo changeprofile box >/proc/self/attr/current; exec sleep 1000' &
-      until grep -q box /proc/*/attr/current; do sleep 0.1; done
+      until grep -qs box /proc/*/attr/current; do sleep 0.1; done
       seal nsjoin $! cat /proc/self/attr/current /secret
       seal nsjoin -a label $! cat /proc/self/attr/current
       seal nsjoin -a all $! sh -c 'cat /proc/self/attr/current; cat /secret' || echo $?
@@ -94,7 +94,7 @@ END
       cat /policy >/sys/fs/selinux/load
       idmap -K -n mnt,pid sh -c '
         echo -n u:r:box:s0 >/proc/self/attr/current; exec sleep 1000' &
-      until grep -q box /proc/*/attr/current; do sleep 0.1; done
+      until grep -qs box /proc/*/attr/current; do sleep 0.1; done
       seal nsjoin $! cat /proc/self/attr/current
       echo
       seal nsjoin -a label $! cat /proc/self/attr/current
