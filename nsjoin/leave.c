@@ -10,17 +10,6 @@
 
 /* ---- Environment ---- */
 
-/* Whether WORD can be the value of a variable: not empty, not long, and without
- * control characters. */
-static bool is_plain(const char *word) {
-  bool has_control = false;
-
-  for (const char *next = word; *next; next++) {
-    has_control |= (unsigned char)*next < ' ' || *next == 0x7f;
-  }
-  return *word && strlen(word) < 256 && !has_control;
-}
-
 /* Adds NAME and VALUE, joined, to an environment of our own: setenv(3) and its
  * malloc(3) would be an eighth of this program. */
 static void add_variable_or_exit(const char *name, const char *value) {
@@ -61,7 +50,7 @@ void leave_environment_or_exit(int directory) {
   const char *value = getenv("TERM");
   char term[256] = "";
 
-  if (directory < 0 && value && is_plain(value)) {
+  if (directory < 0 && value && strlen(value) < sizeof(term)) {
     strcpy(term, value);
   }
   for (char **variable = environ; *variable; variable++) {
@@ -76,11 +65,6 @@ void leave_environment_or_exit(int directory) {
   }
 }
 
-/* A PATH that was read in passwd, or if that is no good one, OTHERWISE. */
-static const char *path_or(const char *path, const char *otherwise) {
-  return *path == '/' && is_plain(path) ? path : otherwise;
-}
-
 void complete_environment_or_exit(uid_t uid) {
   const char *user = uid == 0 ? "root" : "", *home = "/", *shell = "/bin/sh";
   int etc = open("/etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -92,14 +76,15 @@ void complete_environment_or_exit(uid_t uid) {
 
   text[length < 0 ? 0 : length] = '\0';
   while ((line = strsep(&rest, "\n"))) {
+    bool is_long = strlen(line) > 1024;
     for (int i = 0; i < 7; i++) {
       fields[i] = strsep(&line, ":");
     }
-    if (fields[6] && !line && read_number(fields[2], UINT32_MAX, &id) &&
-        id == uid && is_plain(fields[0])) {
+    if (!is_long && fields[6] && !line && *fields[0] &&
+        read_number(fields[2], UINT32_MAX, &id) && id == uid) {
       user = fields[0];
-      home = path_or(fields[5], home);
-      shell = path_or(fields[6], shell);
+      home = *fields[5] == '/' ? fields[5] : home;
+      shell = *fields[6] == '/' ? fields[6] : shell;
       break;
     }
   }

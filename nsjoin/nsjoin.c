@@ -122,7 +122,6 @@ static void make_terminal(struct entry *entry) {
 static void look_at_target(struct entry *entry) {
   struct target *target = &entry->target;
   const int ours[] = {entry->proc, target->fd, target->directory};
-  bool keeps_root = entry->namespaces && !(entry->namespaces & CLONE_NEWNS);
   char **given = entry->given;
 
   if (entry->is_careful) {
@@ -137,7 +136,8 @@ static void look_at_target(struct entry *entry) {
      */
 
     CALL_OR_EXIT("PR_SET_DUMPABLE", prctl, PR_SET_DUMPABLE, 0);
-    if (target->pid && !keeps_root) {
+    if (target->pid &&
+        (!entry->namespaces || entry->namespaces & CLONE_NEWNS)) {
       open_root_or_exit(target);
     }
   }

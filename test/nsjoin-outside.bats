@@ -205,7 +205,7 @@ END
   [ "$output" = "/data root /bin/sh" ]
   local plain="/ root /bin/sh" lie
   for lie in 'root:x:4294967296:0::/data:/bin/sh' 'root:x:00:0::/data:/bin/sh' 'root:x:-0:0::/data:/bin/sh' \
-    'root:x:0:0::/data' ':x:0:0::/data:/bin/sh' '::::::' $'ro\eot:x:0:0::/data:/bin/sh'; do
+    'root:x:0:0::/data' ':x:0:0::/data:/bin/sh' '::::::' "$(printf '%01020d' 0):x:0:0::/data:/bin/sh"; do
     echo "$lie" >"$root/etc/passwd"
     home
     [ "$output" = "$plain" ]
