@@ -51,6 +51,23 @@ step() {
   ((total <= 208 * 1024))
 }
 
+@test "two builds in other directories, at other times, by other users are the same bytes" {
+  local tool here=$BATS_TEST_TMPDIR
+  make_user alice
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/* "$here"
+  mkdir -p "$here/one" "$here/a longer name/two"
+  cp -r "$top"/{Makefile,pivot,seal,nsjoin,idmap,safemount} "$here/one"
+  cp -r -p "$top"/{Makefile,pivot,seal,nsjoin,idmap,safemount} "$here/a longer name/two"
+  chown -R alice "$here/one"
+  # What a compiler takes for the time, and in which zone and language.
+  try as_user alice env SOURCE_DATE_EPOCH=1 TZ=Asia/Tokyo LC_ALL=C make -s -B -C "$here/one"
+  [ "$status" -eq 0 ]
+  (umask 077 && env -i PATH="$PATH" LC_ALL=C.UTF-8 make -s -B -j2 -C "$here/a longer name/two")
+  for tool in "${tools[@]}"; do
+    cmp "$here/one/$tool/$tool" "$here/a longer name/two/$tool/$tool"
+  done
+}
+
 @test "-h and --help print the usage on standard output, -V and --version the version" {
   local tool option
   for tool in "${tools[@]}"; do
