@@ -5,12 +5,13 @@
 # spaces) that begins with "# COMMAND", run by root, or "$ COMMAND", run by a
 # user with delegated ids. Lines that begin with "> ", and here-documents, go on
 # with the command before them. What else stands between two commands is the
-# output of the first, all of it, but "..." is any text. Other blocks are not run.
+# output of the first, all of it, but "..." is any text. An output of only "..." is
+# no example, and fails. Other blocks are not run.
 #
 # Each is run by one shell, root's if there is a "#" in it, without a terminal, in
 # mount and PID namespaces of its own. All of a page are run in the same
-# directory, root's in one, the user's in another. There, "root" is a root that
-# small_root made and who runs it owns.
+# directory, root's in one, the user's in another. There, "box" is a root that
+# small_root made and that root or the user owns.
 
 load helper
 
@@ -94,7 +95,7 @@ replay() {
     run=(as_user reader) in=$1/as-user
   fi
   if [[ ! -e $in ]]; then
-    small_root "$in/root"
+    small_root "$in/box"
     [[ $who == '#' ]] || chown -hR reader: "$in"
     chmod 777 "$in"
   fi
@@ -111,6 +112,7 @@ replay() {
     unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
     "${run[@]}" bash "$1/script" </dev/null 3>&- 4>&-) || true
   for i in "${!commands[@]}"; do
+    [[ ${shown[i]} != ... ]] || fail "shows no output: ${commands[i]}" || return
     line=$(cat "$1/output/$i") || fail "not run: ${commands[i]}" || return
     matches "$line" "${shown[i]}" ||
       fail "${commands[i]}" "--- shown:" "${shown[i]}" "--- came out:" "$line" || return
@@ -175,10 +177,10 @@ replay_all() {
   mkdir "$place"
   replay "$place" <<<$'# echo a; echo b\na\nb\n# false\n# cat <<END\n> x\n> END\nx'
   replay "$place" <<<$'# echo "a [b] * 7 c"\na [b] * ... c'
-  replay "$place" <<<$'$ ls; id -un\nroot\nreader'
+  replay "$place" <<<$'$ ls; id -un\nbox\nreader'
   replay "$place" <<<$'$ cat >file <<END\na  b\nEND\n# id -un; cat file\nroot\na  b'
   for text in $'# echo a; echo b\na' $'# echo a\na\nb' $'# echo a' $'# echo ab\na*' $'# true\nx' \
-    $'# echo a7c\na...d' $'# exit\n# true' $'# true\n$ id -u\n0'; do
+    $'# echo a7c\na...d' $'# echo a\n...' $'# exit\n# true' $'# true\n$ id -u\n0'; do
     try replay "$place" <<<"$text"
     [ "$status" -ne 0 ]
   done
