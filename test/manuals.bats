@@ -136,7 +136,7 @@ replay_all() {
 
 @test "there is a page for each command, and mandoc has nothing to say on it" {
   local page
-  [ "${#pages[@]}" -eq 9 ]
+  [ "${#pages[@]}" -eq 10 ]
   for page in "${pages[@]}"; do
     try mandoc -T lint -W warning "$page"
     [ "$status" -eq 0 ]
