@@ -79,6 +79,19 @@ in_box() {
   [[ $output != *ran* ]]
 }
 
+@test "a table on any descriptor is mounted, beside those of files and the container's own" {
+  local number program
+  echo 'tmpfs /home tmpfs create=dir' >"$BATS_TEST_TMPDIR/home"
+  echo 'tmpfs /opt tmpfs create=dir' >"$BATS_TEST_TMPDIR/opt"
+  cd "$BATS_TEST_TMPDIR"
+  for program in contain contain-boot; do
+    for number in 3 4 7 8 9 10; do
+      try bash -c "exec $program -f opt -f fd:$number root /bin/grep -cE ' /(home|opt) ' /proc/mounts </dev/null $number<home"
+      [ "${output%$'\r'}" = 2 ] || fail "$program -f fd:$number"
+    done
+  done
+}
+
 @test "-b binds what it names, by the caller's own path, with options, and not outside of DIR" {
   mkdir -p "$BATS_TEST_TMPDIR/a dir/sub" "$root/old"
   echo seen >"$BATS_TEST_TMPDIR/a dir/file"
