@@ -77,6 +77,31 @@ kill_all='
   done
 }
 
+# Only one id is mapped: so the inner container's root is the outer one's.
+@test "a container in a container of a user without delegated ids cannot kill what is in the outer one" {
+  make_user carol
+  delegate carol
+  export -f as_owner
+  export own kill_all
+  # shellcheck disable=SC2034 # the inner shells have it
+  inner='sleep 1000 & "$@" bash -c "$kill_all"; kill $!; wait $!; echo $?'
+  try as_owner carol contain -e "kill_all=$kill_all" / bash -c "$inner" bash "$top/idmap/idmap" -n cgroup,mnt,pid </dev/null
+  [ "${lines[-1]}" -eq 137 ] || skip "cgroup.kill of one's own cgroup killed nothing"
+  try as_owner carol contain -e "kill_all=$kill_all" / bash -c "$inner" bash "$top/scripts/contain" / </dev/null
+  [ "${lines[-1]}" -eq 143 ]
+}
+
+@test "a container of root's that has root's own id cannot kill what else is in root's cgroup" {
+  local program
+  export -f as_owner
+  export own
+  for program in contain contain-boot; do
+    delegate root
+    try as_owner root "$program" -u 0:0:1 -g 0:0:1 / /bin/bash -c "$kill_all; cat /proc/self/cgroup" </dev/null
+    ! was_killed || fail "$program"
+  done
+}
+
 @test "cgroups that a container made are gone after it, whatever their names" {
   local make='cd /sys/fs/cgroup && mkdir "space " " space" "tab	" "back\\slash\\" "star*" "\$PPID" "1 0" && mkdir "space / space "'
   make_user alice 300000:65536
