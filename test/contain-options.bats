@@ -260,12 +260,18 @@ in_box() {
   [ "$status" -eq 125 ]
 }
 
-@test "the host's processes are not under the container's /proc, for a container of root's" {
-  in_box / sh -c 'umount /proc; cat /proc/self/mountinfo >/dev/null; cd /proc; cat [0-9]*/comm' 3>&-
+@test "the host's processes are not under the container's /proc, as root and as a user" {
+  local inside='umount -l /proc; cd /proc; cat [0-9]*/comm; for file in [0-9]*/oom_score_adj; do echo 7 >"$file"; done'
+  in_box / sh -c "$inside" 3>&-
   [[ $output == *"No such file"* && $output != *timeout* && $output != *bash* ]]
+  as_user alice sleep 1000 3>&- &
+  try as_user alice contain / sh -c "$inside" </dev/null
+  [[ $output == *"No such file"* && $output != *timeout* && $output != *bash* ]]
+  [ "$(cat "/proc/$!/oom_score_adj")" = 0 ]
   # the control: with the host's proc in its place
-  try unshare --pid --fork --mount sh -c 'cat /proc/[0-9]*/comm'
-  [[ $output == *timeout* ]]
+  try as_user alice idmap -n pid,mnt sh -c "${inside#*;}"
+  [[ $output == *timeout* && $(cat "/proc/$!/oom_score_adj") = 7 ]]
+  kill "$!"
 }
 
 @test "DIR may have any name, and lie anywhere" {
