@@ -185,18 +185,21 @@ static sigset_t ending_signals(void) {
   return set;
 }
 
-/* Waits until PROG runs: then HELPER has ended, and the link is closed. If a
- * signal to end comes before PROG exists, this process ends of it, whatever the
- * container does to HELPER: that may be frozen, so its end is not waited for.
- * If PROG exists, that signal stays for wait_outside(). */
+/* Waits until PROG runs: then HELPER has ended, and the link is closed. Another
+ * process inside may hold the link: then until PROG has existed for a while. If
+ * a signal to end comes before PROG exists, this process ends of it, whatever
+ * the container does to HELPER: that may be frozen, so its end is not waited
+ * for. If PROG exists, that signal stays for wait_outside(). */
 static void wait_for_helper(pid_t helper, const struct entry *entry) {
   sigset_t ending = ending_signals();
   struct pollfd ready[] = {{signalfd_or_exit(&ending), POLLIN, 0},
                            {entry->link, POLLIN, 0}};
   siginfo_t end;
+  int n = 1;
 
-  while (copy_messages(entry->link) && !ready[0].revents) {
-    or_exit(poll(ready, 2, -1), "poll", "the link");
+  while (copy_messages(entry->link) && !ready[0].revents &&
+         (n > 0 || !*entry->prog)) {
+    n = or_exit(poll(ready, 2, WAIT_LIMIT), "poll", "the link");
   }
   close(ready[0].fd);
   if (!*entry->prog && ready[0].revents) {

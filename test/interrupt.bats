@@ -190,6 +190,11 @@ PY
   [ "$took" -ge 4 ]
 }
 
+# three: whether all processes of a joiner are there.
+three() {
+  [[ $(pgrep -c -x nsjoin) -eq 3 ]]
+}
+
 @test "a signal that comes while PROG is being made leaves nothing of it inside" {
   local group=$v2/made-${BATS_RUN_TMPDIR##*-}
   mkdir "$group"
@@ -200,15 +205,37 @@ PY
   # can see that the process outside has ended.
   strace -f -qq -o /dev/null -e inject=clone:delay_exit=4000000 -e inject=setsid:delay_enter=2000000 \
     nsjoin -x "$waiter" sleep 5600 </dev/null >/dev/null 2>&1 3>&- &
-  three() {
-    [[ $(pgrep -c -x nsjoin) -eq 3 ]]
-  }
   wait_for three
   pgrep -n -x nsjoin >"$group/cgroup.procs"
   echo 1 >"$group/cgroup.freeze"
   kill -TERM "$(pgrep -o -x nsjoin)"
   wait_for eval '! pgrep -x nsjoin'
   kill -9 "$init"
+}
+
+@test "a process that has taken the socket of the joiner's messages does not hold it" {
+  boxed /
+  cat >taker <<'PY'
+import ctypes, os, sys, time
+pid = int(sys.argv[1])
+for name in os.listdir("/proc/%d/fd" % pid):
+    if os.readlink("/proc/%d/fd/%s" % (pid, name)).startswith("socket:"):
+        fd = ctypes.CDLL(None).syscall(438, os.pidfd_open(pid), int(name), 0)  # pidfd_getfd
+        print("taken" if fd >= 0 else "no", flush=True)
+        time.sleep(30)
+PY
+  strace -f -qq -o /dev/null -e inject=setsid:delay_enter=1500000 \
+    nsjoin -x "$waiter" sh -c 'exit 9' </dev/null >/dev/null 2>&1 3>&- &
+  local joiner=$! taker status=0
+  wait_for three
+  python3 taker "$(pgrep -n -x nsjoin)" >taken 2>&1 3>&- &
+  taker=$!
+  wait_for grep -q taken taken
+  wait_for eval '! pgrep -x nsjoin'
+  grep -q '^State:.[^Z]' "/proc/$taker/status"
+  kill -9 "$taker" "$init"
+  wait "$joiner" || status=$?
+  [ "$status" -eq 9 ]
 }
 
 @test "SIGHUP that was ignored at the start, as nohup has it, ends nothing" {
