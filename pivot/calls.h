@@ -68,7 +68,12 @@ SYSTEM_CALL5(kernel_statx, int, const char *, int, unsigned, struct statx *)
 
 /* Whether /proc/PID/syscall means sigtimedwait(2) by NUMBER. */
 static inline bool is_sigtimedwait(long number) {
-#ifdef SYS_rt_sigtimedwait_time64
+  /* A process of the other width has the numbers of that width. */
+#if defined __x86_64__ || defined __i386__
+  return number == 128 || number == 177 || number == 421;
+#elif defined __aarch64__ || defined __arm__
+  return number == 137 || number == 177 || number == 421;
+#elif defined SYS_rt_sigtimedwait_time64
   return number == SYS_rt_sigtimedwait || number == SYS_rt_sigtimedwait_time64;
 #else
   return number == SYS_rt_sigtimedwait;
