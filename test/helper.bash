@@ -66,6 +66,22 @@ make_user() {
   done
 }
 
+# either CALL[,CALL]...: these system calls for strace, also as they are called on
+# 32-bit machines where ids, sizes or times once had fewer bits.
+either() {
+  local name list=
+  for name in ${1//,/ }; do
+    list+=",$name,?${name}32,?${name}64,?${name}_time64"
+  done
+  echo "${list#,}"
+}
+export -f either
+
+# is_32bit TOOL: the kernel has other numbers for the system calls of such a tool.
+is_32bit() {
+  [[ $(od -An -tu1 -j4 -N1 "$top/$1/$1") -eq 1 ]]
+}
+
 # refuse CALL[:error=ERRNO][:when=N] COMMAND...: COMMAND, to which that system
 # call fails (ENOSYS by default), as on an older kernel or behind a filter.
 # Several are joined with a slash: openat2:error=EPERM/statx.
@@ -73,7 +89,7 @@ refuse() {
   local rules=() rule
   for rule in ${1//\// }; do
     [[ $rule == *:error=* ]] || rule=$rule:error=ENOSYS
-    rules+=(-e "inject=$rule")
+    rules+=(-e "inject=$(either "${rule%%:*}"):${rule#*:}")
   done
   strace -f -qq -o /dev/null "${rules[@]}" -- "${@:2}"
 }

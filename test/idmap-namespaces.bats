@@ -197,7 +197,7 @@ END
   make_user alice 100000:65536
   for call in mount sethostname socket ioctl keyctl setresuid setresgid setgroups \
     clone socketpair prctl unshare getgroups rt_sigaction; do
-    try setpriv --groups 7777 strace -f -qq -o /dev/null -e "inject=$call:error=EPERM" \
+    try setpriv --groups 7777 strace -f -qq -o /dev/null -e "inject=$(either "$call"):error=EPERM" \
       -- idmap -n all -H box echo ran
     case $call in
     getgroups | rt_sigaction) ;;

@@ -208,7 +208,7 @@ ended() {
   for call in signalfd4 write sendto waitid ppoll rt_sigprocmask rt_sigaction close_range openat read getgroups socketpair; do
     for when in 1 2 3 4 5; do
       rm -f "$here/ran"
-      try timeout -s KILL 8 strace -qq -o /dev/null -e "inject=$call:error=EIO:when=$when" \
+      try timeout -s KILL 8 strace -qq -o /dev/null -e "inject=$(either "$call"):error=EIO:when=$when" \
         idmap -n pid,mnt -u all -g all sh -c ': >"$1"; sleep 0.2; exit 3' sh "$here/ran"
       case $status in
         3) [ -e "$here/ran" ] ;;

@@ -304,7 +304,7 @@ PERL
   local call
   for call in waitid ppoll signalfd4 socketpair rt_sigprocmask rt_sigaction; do
     for when in 1 2 1+; do
-      try timeout -s KILL 8 strace -qq -o /dev/null -e "inject=$call:error=EPERM:when=$when" \
+      try timeout -s KILL 8 strace -qq -o /dev/null -e "inject=$(either "$call"):error=EPERM:when=$when" \
         nsjoin -x "$waiter" sh -c 'sleep 0.2; exit 3'
       [[ $status -eq 125 || $status -eq 3 ]] || fail "$call $when: $status"
       [[ $status -eq 3 || $output == *"nsjoin: "* ]]

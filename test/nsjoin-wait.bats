@@ -82,7 +82,7 @@ load containers
   local call
   for call in setns fchdir setresuid close_range setsid poll execve; do
     rm -f ran
-    background strace -f -qq -o /dev/null -e "inject=$call:delay_enter=300000" -- \
+    background strace -f -qq -o /dev/null -e "inject=$(either "$call"):delay_enter=300000" -- \
       setpriv --pdeathsig KILL seal nsjoin "$inside" touch ran
     joiner() {
       pgrep -f "^nsjoin $inside touch ran" >/dev/null

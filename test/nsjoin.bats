@@ -427,7 +427,7 @@ END
         [ "$output" = "$expected" ] || [[ $call =~ ^(getpid|wait|readlink) ]] || fail "$call $error: $output"
       fi
       [ "$status" -ne 0 ] || echo "$call $error: another way"
-      case $call in
+      case ${call%32} in
         setns | pidfd_open | prctl | keyctl | setgroups | setresuid | setresgid | chroot | fchdir | close_range | clone | openat | statx | ioctl | waitid | rt_sigtimedwait | rt_sigprocmask | capset)
           [ "$status" -ne 0 ] || [[ $call == setgroups && $error == EPERM ]] || fail "$call $error went unnoticed"
           ;;

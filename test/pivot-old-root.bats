@@ -300,11 +300,13 @@ END
     setpriv --bounding-set=-sys_chroot --inh-caps=-sys_chroot pivot "$1" touch /reached
 END
   [[ $status -eq 125 && $output == "pivot: setns self/ns/mnt: Operation not permitted" ]]
-  alone "$root" <<'END'
-    # To which system call 155, pivot_root, is EPERM.
+  # The number of pivot_root, to which it is EPERM.
+  local number=155
+  ! is_32bit pivot || number=217
+  alone "$root" "$number" <<'END'
     perl -e '
-      $filter = pack("SCCL" x 4, 0x20, 0, 0, 0, 0x15, 0, 1, 155, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000);
-      syscall(157, 22, 2, pack("Sx6P", 4, $filter)) == 0 or die $!; exec @ARGV' pivot "$1" touch /reached
+      $filter = pack("SCCL" x 4, 0x20, 0, 0, 0, 0x15, 0, 1, shift, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000);
+      syscall(157, 22, 2, pack("Sx6P", 4, $filter)) == 0 or die $!; exec @ARGV' "$2" pivot "$1" touch /reached
 END
   [ "$status" -eq 125 ]
   [ "${lines[1]}" = "pivot: here: a seccomp filter is in force" ]
@@ -345,7 +347,7 @@ END
       strace -qq -o "$3" pivot "$1" sh -c true
 END
     names=$(sed -n '2,/^exec/s/(.*//p' "$BATS_TEST_TMPDIR/log" | sort -u |
-      grep -vxE 'arch_prctl|set_tid_address|exec.*|brk|mmap|munmap|mprotect|close|fcntl|fstatfs|readlinkat|getp?pid|faccessat2?|wait4|rt_sig.*')
+      grep -vxE 'arch_prctl|set_thread_area|set_tid_address|exec.*|brk|mmap|munmap|mprotect|close|fcntl(64)?|fstatfs(64)?|readlinkat|getp?pid|faccessat2?|wait4|rt_sig.*')
     [ "$(wc -l <<<"$names")" -ge 13 ]
     for name in $names; do
       for error in ENOSYS EPERM ENOMEM; do
@@ -367,7 +369,7 @@ END
     strace -qq -o "$2" pivot "$1"
 END
   names=$(sed -n '2,/^exit/s/(.*//p' "$BATS_TEST_TMPDIR/log" | sort -u |
-    grep -vxE 'arch_prctl|set_tid_address|write|writev|exit_group|brk|mmap|munmap|mprotect|rt_sig.*|wait4')
+    grep -vxE 'arch_prctl|set_thread_area|set_tid_address|write|writev|exit_group|brk|mmap|munmap|mprotect|rt_sig.*|wait4')
   [[ $names == *fcntl* && $names == *pivot_root* ]]
   for name in $names; do
     for error in ENOSYS EPERM ENOMEM; do
@@ -377,9 +379,9 @@ END
         strace -f -qq -o /dev/null -e "$2" pivot "$1"
 END
       # These have another way, or only guard.
-      [[ $name == @(fcntl|close|fstatfs|readlinkat|getpid|getppid|faccessat|faccessat2) ]] ||
+      [[ $name == @(fcntl?(64)|close|fstatfs?(64)|readlinkat|getpid|getppid|faccessat|faccessat2) ]] ||
         [[ $status -eq 125 && $output == *"pivot: "* ]] || fail "$name $error"
-      [[ $name == fcntl || $status -ne 0 || $output == *"descriptor 9: still reaches the old root"* ]]
+      [[ $name == fcntl?(64) || $status -ne 0 || $output == *"descriptor 9: still reaches the old root"* ]]
     done
   done
 }

@@ -315,7 +315,7 @@ END
   try strace -f -qq -o log -e inject=memfd_create:error=EINVAL:when=1 seal ./probe
   [ "$status" -eq 0 ]
   [[ $output == *"0xf"*kept* ]]
-  try strace -f -qq -o log -e inject=fcntl:error=EINVAL:when=2 seal ./probe
+  try strace -f -qq -o log -e "inject=$(either fcntl):error=EINVAL:when=2" seal ./probe
   [ "$status" -eq 0 ]
   [[ $output == *"0xf"*kept* ]]
 }
@@ -329,7 +329,7 @@ END
   try seal grep SigIgn /proc/self/status
   [ "$output" = "$(grep SigIgn /proc/self/status)" ]
   for error in ENOSPC ENOMEM; do
-    try strace -f -qq -o log -e "inject=sendfile:error=$error" seal ./probe
+    try strace -f -qq -o log -e "inject=$(either sendfile):error=$error" seal ./probe
     [ "$status" -eq 125 ]
     [[ $output == *sendfile* ]]
   done
@@ -341,7 +341,7 @@ END
   probe
   changing() {
     cp "$1" moving
-    strace -f -qq -o log -e inject=sendfile:delay_"$2"=700000:when=1 seal ./moving >out 2>&1 3>&- &
+    strace -f -qq -o log -e "inject=$(either sendfile):delay_$2=700000:when=1" seal ./moving >out 2>&1 3>&- &
     local pid=$!
     wait_for grep -q memfd_create log
     sleep 0.2
@@ -377,16 +377,18 @@ END
 @test "a system call that is refused is an error, and PROG does not run unsealed" {
   probe
   try strace -qq -o calls seal ./probe
-  for call in 'open(at)?' 'fstat|newfstatat' faccessat2 fcntl fgetxattr pread64 memfd_create sendfile execveat; do
+  for call in 'open(at)?' 'fstat|newfstatat|statx' faccessat2 'fcntl(64)?' fgetxattr pread64 memfd_create 'sendfile(64)?' execveat; do
     call=$(grep -oExm 1 "($call)\(.*" calls) || fail "seal does not call $call"
     call=${call%%(*}
     for error in ENOSYS EPERM ENOMEM; do
       # Not the probe's own calls: what is written before it is all there is.
       run timeout -k 1 10 strace -f -qq -o log -e "inject=$call:error=$error" seal /bin/busybox echo ran
-      if [[ $output == *ran* ]]; then
+      # Without statx, a 32-bit libc calls fstatat64.
+      if [[ $output == *ran* && $call:$error != statx:ENOSYS ]]; then
         fail "$call $error: ran"
       fi
-      [[ $status -eq 125 || $status -eq 126 || $status -eq 127 ]] || fail "$call $error: $status"
+      [[ $output == *ran* || $status -eq 125 || $status -eq 126 || $status -eq 127 ]] ||
+        fail "$call $error: $status"
     done
   done
 }

@@ -48,7 +48,8 @@ step() {
     [[ $tool != @(pivot|seal) ]] || ((size <= 40 * 1024))
   done
   echo "all: $total bytes"
-  ((total <= 208 * 1024))
+  # test/machines has the sizes of other machines.
+  is_32bit pivot || ((total <= 208 * 1024))
 }
 
 @test "two builds in other directories, at other times, by other users are the same bytes" {
@@ -226,9 +227,11 @@ step() {
     esac
     unshare --mount strace -qq -o "$log" -- "$@" 2>"$shown"
     sed -i 's/^+ \([a-z0-9_]*\)(.*/\1/; s/execvp/execve/' "$shown"
-    # libc's start, the look at 0 to 2 before the options are read, the messages
-    # themselves, and /bin/true are not the step.
+    # On 32-bit machines, names of calls end in their width. libc's start, the look
+    # at 0 to 2 before the options are read, the messages themselves, and /bin/true
+    # are not the step.
     sed -n '2,/^exec/s/^\([a-z0-9_]*\)(\(.*\)/\1 \2/p' "$log" |
+      sed -E 's/^([a-z_]*)(32|64) /\1 /' |
       grep -vE '^(arch_prctl|set_tid_address) |^ppoll \[\{fd=0|^write 2,' |
       grep -E "^($changing)[ ,]" |
       sed 's/ .*//' | diff - "$shown"
