@@ -162,6 +162,7 @@ PY
 @test "an /etc that never answers holds no joiner" {
   [[ -c /dev/fuse ]] || skip 'there is no /dev/fuse'
   small_root box
+  give_to_container box
   hang "$PWD/box/etc"
   boxed "$PWD/box"
   try timeout -s KILL 2 cat "/proc/$init/root/etc/passwd"
