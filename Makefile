@@ -47,7 +47,7 @@ LINK = -s -Wl,--gc-sections,-z,norelro,-z,noexecstack,-z,noseparate-code,-z,comm
 # Debian's musl-gcc is a script around gcc. It hides the kernel's headers, and
 # its -static-pie makes a dynamic program: so the start files are named here.
 MUSL := $(shell sed -n 's/.*"\(.*\)musl-gcc.specs".*/\1/p' \
-  "$$(command -v $(lastword $(CC)))" </dev/null 2>/dev/null)
+  "$$(command -v $(lastword $(filter-out -%,$(CC))))" </dev/null 2>/dev/null)
 ifneq ($(MUSL),)
 BASE += -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 START = -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text \
