@@ -56,6 +56,7 @@ struct plan {
   gid_t gid;
   char **environment;
   bool has_session; /* of its own */
+  struct caller_signals signals;
 };
 
 /* Waits for a child. Returns its status, or -1 if a signal ended it. If it
@@ -84,8 +85,9 @@ static bool is_own(const struct ids *ids) {
 
 /* Starts newuidmap(1) or newgidmap(1) for the process PID. They are not looked
  * for in our PATH, which can be anyone's. */
-static pid_t start_helper_or_exit(const struct ids *ids, char *name, pid_t pid,
-                                  const struct caller_signals *signals) {
+static pid_t start_helper_or_exit(const struct plan *plan,
+                                  const struct ids *ids, char *name,
+                                  pid_t pid) {
   char text[MAP_SIZE], *rest = text, *word;
   char *argv[3 * MOST_RANGES + 3] = {name};
   char *places[] = {"PATH=/usr/bin:/usr/local/bin:/run/wrappers/bin", NULL};
@@ -101,7 +103,7 @@ static pid_t start_helper_or_exit(const struct ids *ids, char *name, pid_t pid,
   while ((word = strsep(&rest, " \n")) && *word) {
     argv[argc++] = word;
   }
-  restore_signals_or_exit(signals);
+  restore_signals_or_exit(&plan->signals);
   environ = places;
   SHOW(execvp, name, argv);
   refuse_if(errno == ENOENT, name,
@@ -110,8 +112,7 @@ static pid_t start_helper_or_exit(const struct ids *ids, char *name, pid_t pid,
 }
 
 /* Writes the maps of the process PID, which waits. */
-static void write_maps(const struct plan *plan, pid_t pid,
-                       const struct caller_signals *signals) {
+static void write_maps(const struct plan *plan, pid_t pid) {
   const struct ids *both[] = {&plan->users, &plan->groups};
   const char *files[] = {"/uid_map", "/gid_map"};
   char *names[] = {"newuidmap", "newgidmap"}, line[LINE_SIZE];
@@ -137,7 +138,7 @@ static void write_maps(const struct plan *plan, pid_t pid,
       file = numbered("", pid, files[i]);
       write_map_or_exit(plan->proc, file.text, &both[i]->map);
     } else {
-      helpers[i] = start_helper_or_exit(both[i], names[i], pid, signals);
+      helpers[i] = start_helper_or_exit(plan, both[i], names[i], pid);
     }
   }
   for (int i = 0; i < 2; i++) {
@@ -152,8 +153,8 @@ static void write_maps(const struct plan *plan, pid_t pid,
 
 /* Runs the shell command of -o or -O, with PID, and STATUS if it is not "", in
  * its environment. */
-static bool run_command(const char *command, pid_t pid, const char *status,
-                        const struct caller_signals *signals) {
+static bool run_command(const struct plan *plan, const char *command, pid_t pid,
+                        const char *status) {
   const char *script = "export PID=\"$1\" ${2:+STATUS=\"$2\"}; eval \"$0\"";
   struct numbered number = numbered("", pid, "");
 
@@ -161,7 +162,7 @@ static bool run_command(const char *command, pid_t pid, const char *status,
   if (child > 0) {
     return status_or_exit(child) == 0;
   }
-  restore_signals_or_exit(signals);
+  restore_signals_or_exit(&plan->signals);
   execl("/bin/sh", "sh", "-c", script, command, number.text, status, NULL);
   fail("exec", "/bin/sh");
 }
@@ -265,15 +266,14 @@ static void tell_or_exit(int link) {
 /* The process that becomes PROG. LINK leads to the process outside, or is -1 if
  * there is none. If that is a child, it is OUTSIDE, otherwise 0. */
 static _Noreturn void be_inside(struct plan *plan, char **prog, int link,
-                                pid_t outside,
-                                const struct caller_signals *signals) {
+                                pid_t outside) {
   const char *shell = getenv("SHELL");
   char *words[] = {(char *)(shell && *shell ? shell : "/bin/sh"), NULL};
 
   /* Before it tells that it is there: a signal that is blocked when it comes,
    * and has no handler in PID 1 later, would be lost. */
 
-  restore_signals_or_exit(signals);
+  restore_signals_or_exit(&plan->signals);
 
   /* The clock offsets can be set as long as no process is in the namespace: so
    * -o comes before this process enters (time_namespaces(7)). */
@@ -296,7 +296,7 @@ static _Noreturn void be_inside(struct plan *plan, char **prog, int link,
   /* musl blocks all signals during setgroups(2), setresuid(2) and setresgid(2),
    * and does not look whether they are unblocked again. */
 
-  restore_signals_or_exit(signals);
+  restore_signals_or_exit(&plan->signals);
   if (plan->waits) {
     die_with_parent_or_exit(link);
   }
@@ -333,8 +333,7 @@ static void give_terminal(const struct plan *plan) {
 
 /* The process that stays in the caller's namespaces, with their rights. The
  * process INSIDE is at the other end of LINK. */
-static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside,
-                                 const struct caller_signals *signals) {
+static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside) {
   const char *before = plan->given['o'], *after = plan->given['O'];
   struct child child = {.pid = inside,
                         .proc = plan->proc,
@@ -345,13 +344,13 @@ static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside,
   bool goes_on = is_told(link);
 
   if (goes_on && plan->is_user) {
-    write_maps(plan, inside, signals);
-  }
-  if (goes_on && plan->is_user && plan->has_terminal) {
-    give_terminal(plan);
+    write_maps(plan, inside);
+    if (plan->has_terminal) {
+      give_terminal(plan);
+    }
   }
   const char *done = goes_on ? after : NULL;
-  if (goes_on && before && !run_command(before, inside, "", signals)) {
+  if (goes_on && before && !run_command(plan, before, inside, "")) {
     warn("-o", "the command failed");
     goes_on = false;
   }
@@ -373,9 +372,9 @@ static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside,
   /* It undoes what -o did: so also if -o failed. */
 
   int status = end.si_status + (end.si_code == CLD_EXITED ? 0 : 128);
-  refuse_if(done && !run_command(done, inside, numbered("", status, "").text,
-                                 signals),
-            "-O", "the command failed");
+  struct numbered text = numbered("", status, "");
+  refuse_if(done && !run_command(plan, done, inside, text.text), "-O",
+            "the command failed");
   end_as(&end);
 }
 
@@ -419,9 +418,9 @@ static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
   int ends[2] = {-1, -1}, count;
   pid_t self = getpid(), other = 0;
   bool is_inside = true;
-  struct caller_signals signals = block_signals_or_exit();
 
   flags |= plan->is_user ? CLONE_NEWUSER : 0;
+  plan->signals = block_signals_or_exit();
   show_pid = plan->waits;
   if (plan->has_terminal) {
     plan->terminal = terminal_or_exit(plan->proc, open_ptmx_or_exit());
@@ -445,13 +444,13 @@ static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
     if (count >= 0) {
       or_exit(setgroups(count, groups), "setgroups", "");
     }
-    be_outside(plan, ends[0], plan->waits ? other : self, &signals);
+    be_outside(plan, ends[0], plan->waits ? other : self);
   }
   if (!plan->waits && flags) {
     show_namespaces("unshare", flags);
     or_exit_here(unshare(flags), "unshare", "");
   }
-  be_inside(plan, prog, ends[1], other, &signals);
+  be_inside(plan, prog, ends[1], other);
 }
 
 /* ---- The plan ---- */
