@@ -19,9 +19,10 @@ int read_namespaces_or_exit(char *list, int proc) {
       char path[32] = "self/ns/";
       if (all || strcmp(word, kinds[i].name) == 0) {
         strcat(path, kinds[i].name);
-        int failed = proc < 0 ? 0 : faccessat(proc, path, F_OK, 0);
-        or_exit(all && errno == ENOENT ? 0 : failed, "access", path);
-        flags |= failed ? 0 : kinds[i].flag;
+        bool exists = proc < 0 || look_up_or_exit(proc, path).stx_mode;
+        refuse_if(!exists && !all, path,
+                  "is not there: this kernel has no such namespaces");
+        flags |= exists ? kinds[i].flag : 0;
         is_known = true;
       }
     }
@@ -48,8 +49,9 @@ void show_namespaces(const char *call, int flags) {
 void leave_keyring_or_exit(int proc) {
   int failed = SHOW(keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 
-  if (failed < 0 && errno == ENOSYS && faccessat(proc, "keys", F_OK, 0) < 0) {
-    failed = errno == ENOENT ? 0 : failed;
+  if (failed < 0 && errno == ENOSYS &&
+      !look_up_or_exit(proc, "keys").stx_mode) {
+    return;
   }
   or_exit(failed, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
 }

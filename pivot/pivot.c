@@ -57,7 +57,7 @@ static void refuse_namespace_of_pid_1(int proc) {
   struct mount mount;
 
   refuse_if(getpid() != 1 && getppid() != 1 &&
-                faccessat(proc, "1/mountinfo", R_OK, 0) == 0 &&
+                open_proc_file(proc, "1/mountinfo").fd >= 0 &&
                 find_mount_or_exit(proc, "1/mountinfo", root, &mount),
             "/",
             "is in PID 1's mount namespace: make a new one (idmap -K -n mnt)");

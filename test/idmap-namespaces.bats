@@ -62,7 +62,7 @@ load idmap
 }
 
 @test "all leaves out a namespace that the kernel does not have; its name is an error" {
-  lacking=(strace -f -qq -o /dev/null -P self/ns/time -e inject=faccessat:error=ENOENT --)
+  lacking=(strace -f -qq -o /dev/null -P self/ns/time -e inject=statx:error=ENOENT --)
   for arguments in '-u all -g all' -K; do
     # shellcheck disable=SC2086
     try "${lacking[@]}" idmap $arguments -n all readlink /proc/self/ns/time /proc/self/ns/uts

@@ -323,7 +323,7 @@ END
   [ "$output" = REACHED ]
 
   # What cannot be asked is not refused.
-  namespace_of_pid_1 'sh -c "refuse() { strace -f -qq -o /dev/null -e inject=faccessat,faccessat2:error=EACCES \"\$@\"; }
+  namespace_of_pid_1 'sh -c "refuse() { strace -f -qq -o /dev/null -P 1/mountinfo -e inject=openat:error=EACCES \"\$@\"; }
     refuse pivot \"\$1\" echo REACHED; status=\$?; exit \$status" sh "$1"; exit $?'
   [ "$output" = REACHED ]
 }
