@@ -243,10 +243,11 @@ static void pivot(char **argv) {
   MUST(SYS_close_range, 3, -1U, 0);
   int proc = open_proc();
 
-  /* PID 1's table has not our root; the root is that of the namespace. */
+  /* It is not PID 1's namespace, and the root is that of the namespace. */
 
   MUST(SYS_getppid);
-  read_file(proc, "1/mountinfo");
+  CALL(SYS_readlinkat, proc, "1/ns/mnt", path, sizeof(path));
+  MUST(SYS_readlinkat, proc, "self/ns/mnt", path, sizeof(path));
   look_up(AT_FDCWD, "/..");
   long child = MUST(SYS_clone, 0, NULL);
   if (child == 0) {
@@ -257,11 +258,12 @@ static void pivot(char **argv) {
   }
   MUST(SYS_wait4, child, &status, __WALL, NULL);
 
-  /* NEW-ROOT is not covered, and the initramfs is not the root: one reading. */
+  /* NEW-ROOT is not covered; whether it is shared, its table tells. */
 
   MUST(SYS_getcwd, path, sizeof(path));
-  read_file(proc, "self/mountinfo");
+  look_up(AT_FDCWD, path);
   look_up(AT_FDCWD, ".");
+  read_file(proc, "self/mountinfo");
   exchange_roots();
   look_up(AT_FDCWD, "/");
   read_file(proc, "self/mountinfo");
@@ -422,6 +424,57 @@ static void bare_idmap(char **argv) {
   execute(argv);
 }
 
+static void run(const char *const *words) {
+  int status;
+  long child = MUST(SYS_clone, SIGCHLD, NULL);
+
+  if (child == 0) {
+    execute((char **)words);
+  }
+  MUST(SYS_wait4, child, &status, 0, NULL);
+  must(status ? -1 : 0, __LINE__);
+}
+
+static void copy_word(char *to, const char *from) {
+  while ((*to++ = *from++)) {
+  }
+}
+
+/* Maps root to the caller, and FIRST and COUNT of the delegated ids behind it,
+ * for PID. */
+static void write_delegated(long pid, const char *const *range) {
+  char digits[2][64];
+
+  copy_word(digits[0], path_of("", pid, ""));
+  for (int gids = 0; gids < 2; gids++) {
+    long id = MUST(gids ? SYS_getegid : SYS_geteuid);
+    copy_word(digits[1], path_of("", id, ""));
+    run((const char *const[]){
+        gids ? "/usr/bin/newgidmap" : "/usr/bin/newuidmap", digits[0], "0",
+        digits[1], "1", "1", range[0], range[1], NULL});
+  }
+}
+
+/* FIRST and COUNT of the delegated ids, and PROG... */
+static void bare_idmap_user(char **argv) {
+  long self = MUST(SYS_getpid);
+  int ends[2], status;
+  char byte;
+
+  MUST(SYS_pipe2, ends, O_CLOEXEC);
+  long child = MUST(SYS_clone, 0, NULL);
+  if (child == 0) {
+    MUST(SYS_read, ends[0], &byte, 1);
+    write_delegated(self, (const char *const *)argv);
+    end(0);
+  }
+  MUST(SYS_unshare, CLONE_NEWUSER);
+  MUST(SYS_write, ends[1], "", 1);
+  MUST(SYS_wait4, child, &status, __WALL, NULL);
+  must(status ? -1 : 0, __LINE__);
+  execute(argv + 2);
+}
+
 static void bind_node(const char *source, const char *target) {
   MUST(SYS_mknodat, AT_FDCWD, target, S_IFREG | 0666, 0);
   MUST(SYS_mount, source, target, NULL, MS_BIND, NULL);
@@ -475,24 +528,11 @@ static _Noreturn void become_init(int link, char **argv) {
   execute(argv);
 }
 
-static void run(const char *const *words) {
-  int status;
-  long child = MUST(SYS_clone, SIGCHLD, NULL);
-
-  if (child == 0) {
-    execute((char **)words);
-  }
-  MUST(SYS_wait4, child, &status, 0, NULL);
-  must(status ? -1 : 0, __LINE__);
-}
-
 /* BOX, which ends in /box, and PROG...; with FIRST and COUNT of the delegated
  * ids before it as a user. */
 static void bare_contain_of(const char *const *range, char **argv) {
   const int flags = ALL & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
-  long uid = MUST(SYS_geteuid), gid = MUST(SYS_getegid);
   int ends[2], status;
-  char digits[2][64];
 
   MUST(SYS_chdir, argv[0]);
   if (!range) {
@@ -509,19 +549,7 @@ static void bare_contain_of(const char *const *range, char **argv) {
     become_init(ends[0], argv + 1);
   }
   if (range) {
-    for (int gids = 0; gids < 2; gids++) {
-      const char *path = path_of("", child, "");
-      for (int i = 0; i == 0 || path[i - 1]; i++) {
-        digits[0][i] = path[i];
-      }
-      path = path_of("", gids ? gid : uid, "");
-      for (int i = 0; i == 0 || path[i - 1]; i++) {
-        digits[1][i] = path[i];
-      }
-      run((const char *const[]){
-          gids ? "/usr/bin/newgidmap" : "/usr/bin/newuidmap", digits[0], "0",
-          digits[1], "1", "1", range[0], range[1], NULL});
-    }
+    write_delegated(child, range);
   } else {
     write_file(path_of("/proc/", child, "/uid_map"), "0 1879048192 65536");
     write_file(path_of("/proc/", child, "/gid_map"), "0 1879048192 65536");
@@ -610,6 +638,7 @@ static const struct {
     {"bare-nsjoin", bare_nsjoin},
     {"nsjoin", nsjoin},
     {"bare-idmap", bare_idmap},
+    {"bare-idmap-user", bare_idmap_user},
     {"bare-contain", bare_contain},
     {"bare-contain-user", bare_contain_user},
 };
