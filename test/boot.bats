@@ -326,6 +326,13 @@ END
   [ "$(left)" = "" ]
 }
 
+@test "what the caller mounts below /run and /tmp is not covered" {
+  console=/dev/null
+  printf '/etc /run/etc none bind,create=dir\n' >"$BATS_TEST_TMPDIR/table"
+  try contain-boot -b /etc:/tmp/etc -f "$BATS_TEST_TMPDIR/table" / /bin/sh -c 'ls /run/etc/passwd /tmp/etc/passwd' </dev/null
+  [ "${output//$'\r'/}" = $'/run/etc/passwd\n/tmp/etc/passwd' ]
+}
+
 @test "wrong usage of contain-boot is 64, and -p prints what it would execute" {
   console=/dev/null
   for bad in '' -Z -H --unknown; do

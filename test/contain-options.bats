@@ -117,6 +117,12 @@ in_box() {
   [[ $status -eq 125 && $output == *wrong* && $output != *ran* ]]
 }
 
+@test "-b comes after the tables, so that it is not covered" {
+  printf 'tmpfs /tmp tmpfs\n' >"$BATS_TEST_TMPDIR/table"
+  in_box -b /etc:/tmp/etc -f "$BATS_TEST_TMPDIR/table" "$root" sh -c 'ls /tmp/etc/passwd'
+  [ "$output" = /tmp/etc/passwd ]
+}
+
 @test "a message about a table names it as the caller did, and its own line" {
   cd "$BATS_TEST_TMPDIR"
   printf '# none\n\n/missing /mnt none bind\n' >table

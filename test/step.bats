@@ -49,7 +49,7 @@ step() {
   done
   echo "all: $total bytes"
   # test/machines has the sizes of other machines.
-  is_32bit pivot || ((total <= 208 * 1024))
+  is_32bit pivot || ((total <= 192 * 1024))
 }
 
 @test "two builds in other directories, at other times, by other users are the same bytes" {
