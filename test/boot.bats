@@ -329,7 +329,7 @@ END
 @test "what the caller mounts below /run and /tmp is not covered" {
   console=/dev/null
   printf '/etc /run/etc none bind,create=dir\n' >"$BATS_TEST_TMPDIR/table"
-  try contain-boot -b /etc:/tmp/etc -f "$BATS_TEST_TMPDIR/table" / /bin/sh -c 'ls /run/etc/passwd /tmp/etc/passwd' </dev/null
+  try contain-boot -b /etc:/tmp/etc -f "$BATS_TEST_TMPDIR/table" / /bin/sh -c 'ls -1 /run/etc/passwd /tmp/etc/passwd' </dev/null
   [ "${output//$'\r'/}" = $'/run/etc/passwd\n/tmp/etc/passwd' ]
 }
 
