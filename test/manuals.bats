@@ -11,7 +11,7 @@
 # Each is run by one shell, root's if there is a "#" in it, without a terminal, in
 # mount and PID namespaces of its own. All of a page are run in the same
 # directory, root's in one, the user's in another. There, "box" is a root that
-# small_root made and that root or the user owns.
+# small_root made and that root or the user owns. README makes its own.
 
 load helper
 
@@ -199,5 +199,16 @@ replay_all() {
   [ -e "$top/README" ] || skip "there is no README"
   local count
   count=$(grep -B 1 '^    [#$] ' "$top/README" | grep -vc '^    \|^--') || fail "no transcript"
+  mkdir -p "$BATS_TEST_TMPDIR/README/as-root" # README makes its own box
   replay_all README "$count" < <(readme_blocks "$top/README")
+}
+
+@test "the container that README shows is the one that contain -p prints" {
+  [ -e "$top/README" ] || skip "there is no README"
+  local script
+  mkdir "$BATS_TEST_TMPDIR/box"
+  chown 1900019712:1900019712 "$BATS_TEST_TMPDIR/box"
+  script=$(cd "$BATS_TEST_TMPDIR" && contain -p box | grep -v ' /dev/' |
+    sed -E "s|$BATS_TEST_TMPDIR|/root|; s|^ [^ ]*/(idmap\|safemount\|pivot) | /usr/local/bin/\1 |")
+  diff <(echo "$script") <(sed -n '/^    #!\/bin\/sh$/,/^$/{s/^    //p; }' "$top/README" | sed '/pivot \. /q')
 }
