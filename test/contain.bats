@@ -147,7 +147,7 @@ start() {
   for map in 0 1000 1879048191 2147483648; do
     chown "$map" "$box"
     try contain "$box" echo ran </dev/null
-    [[ $status -eq 125 && $output != *ran* && $output == *"$box belongs to user $map, who is not in"*"'chown -R "[12]*":"* ]]
+    [[ $status -eq 125 && $output != *ran* && $output == *"$box belongs to user $map, who is not in"*"'chown -hR "[12]*":"* ]]
     try contain -r "$box" echo ran </dev/null
     [ "$output" = ran ]
     try contain -u "0:$map:1" -g 0:1:1 "$box" echo ran </dev/null
