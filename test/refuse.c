@@ -18,6 +18,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -123,7 +124,11 @@ static pid_t start(char **argv) {
  * then leaves the result as it is. But close(2) that is interrupted has closed
  * its descriptor, and libc reports no error: that is no failure at all. */
 static void refuse(pid_t pid, long number, int error) {
-  if (number != SYS_close || error != EINTR) {
+  struct __ptrace_syscall_info info = {0};
+
+  ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info);
+  if (number != (info.arch == AUDIT_ARCH_I386 ? 6 : SYS_close) ||
+      error != EINTR) {
     ptrace(PTRACE_POKEUSER, pid, NUMBER, -1L);
     ptrace(PTRACE_POKEUSER, pid, RESULT, -(long)error);
   }

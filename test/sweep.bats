@@ -9,8 +9,10 @@ setup_file() {
   cd "$BATS_FILE_TMPDIR" || return
   gcc -std=c11 -O1 -o refuse "$BATS_TEST_DIRNAME/refuse.c"
   gcc -std=c11 -O1 -static -o witness "$BATS_TEST_DIRNAME/witness.c"
-  # Their names, by number.
-  echo '#include <asm/unistd.h>' | gcc -E -dM - |
+  # Their names, by number; a 32-bit tool's are others.
+  local width=()
+  ! is_32bit idmap || width=(-m32)
+  echo '#include <asm/unistd.h>' | gcc "${width[@]}" -E -dM - |
     sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$/names[\2]=\1/p' >names
 }
 
