@@ -75,7 +75,7 @@ fuzz:
 	RUNS=$(RUNS) test/fuzz $(T)
 
 SHELLS = $(SCRIPTS) scripts/completion.bash $(wildcard test/*.bash) .ci/run \
-  $(addprefix test/,as_user bench demo fuzz install kernels machines run smoke suites)
+  $(addprefix test/,as_user bench demo fuzz install kernels machines run smoke suites toolchains)
 
 lint:
 	clang-format --dry-run --Werror $(wildcard */*.[ch] */*/*.h)
