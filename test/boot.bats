@@ -13,7 +13,7 @@ setup_file() {
   tar -C "$debian" --numeric-owner -xpf "$(debian_tar systemd)"
   sed -i 's/^root:[^:]*:/root::/' "$debian/etc/shadow"
   rm "$debian/etc/hostname"
-  ln -s ../modules "$debian/etc/modules-load.d/modules.conf" # as Debian 13 has it
+  ln -sf ../modules "$debian/etc/modules-load.d/modules.conf" # as Debian 13 has it
 }
 
 # boot env [VARIABLE=VALUE]...: boots it, by the command in init if there is one,
