@@ -246,7 +246,7 @@ start() {
   # A shell with other children that becomes contain has all of them.
   bash -c 'for i in 1 2 3 4 5; do sleep 1000 & done; exec contain / sh -c "exec sleep 2000"' </dev/null 3>&- &
   pid=$!
-  wait_for pgrep -f 'sleep 2000'
+  wait_for pgrep -x -f 'sleep 2000'
   try inject "$pid" cat /proc/1/comm </dev/null
   [ "$output" = sleep ]
   kill "$pid"
