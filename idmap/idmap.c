@@ -419,6 +419,11 @@ static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
   pid_t self = getpid(), other = 0;
   bool is_inside = true;
 
+  /* Without setgroups(2), a process may map its own ids itself. */
+
+  bool writes_own = plan->is_user && plan->is_denied && is_own(&plan->users) &&
+                    is_own(&plan->groups) && !plan->waits && !plan->given['o'];
+
   flags |= plan->is_user ? CLONE_NEWUSER : 0;
   plan->signals = block_signals_or_exit();
   show_pid = plan->waits;
@@ -426,7 +431,7 @@ static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
     plan->terminal = terminal_or_exit(plan->proc, open_ptmx_or_exit());
   }
   count = drop_foreign_groups(plan, groups);
-  if (plan->waits || plan->is_user || plan->given['o']) {
+  if (plan->waits || plan->given['o'] || (plan->is_user && !writes_own)) {
     or_exit(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends),
             "socketpair", "");
     if (plan->waits) {
@@ -449,6 +454,9 @@ static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
   if (!plan->waits && flags) {
     show_namespaces("unshare", flags);
     or_exit_here(unshare(flags), "unshare", "");
+  }
+  if (writes_own) {
+    write_maps(plan, self);
   }
   be_inside(plan, prog, ends[1], other);
 }
