@@ -2,14 +2,21 @@
 
 #include "initramfs.h"
 #include <dirent.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 int open_initramfs_or_exit(int proc, uint64_t root) {
   struct mount mount;
   struct stat namespace;
+  struct statfs fs;
 
-  /* To statfs(2) the rootfs is a tmpfs, as the root of many a container is.
-   * Only the mount table calls it rootfs. */
+  /* To statfs(2) the rootfs is a ramfs or a tmpfs, as the root of many a
+   * container is. Only the mount table calls it rootfs. */
 
+  or_exit(statfs("/", &fs), "statfs", "/");
+  if (fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC) {
+    return -1;
+  }
   if (!find_mount_or_exit(proc, "self/mountinfo", root, &mount) ||
       strcmp(mount.type, "rootfs") != 0) {
     return -1;
