@@ -312,7 +312,9 @@ END
           [ ! -e "$path" ] || echo "$1 sees $path"
         done
         nsenter --mount=/proc/self/ns/mnt sh -c "[ ! -e /newroot ]" || echo "$1 can leave"'
+      chown 1900019712 /newroot
       contain -c /newroot sh -c "$look" sh root-contain || echo "root-contain failed: $?"
+      chown nobody /newroot
       su nobody -c 'contain -c /newroot sh -c "$look" sh user-contain' || echo "user-contain failed: $?"
       [ "$before" = "$(cat /proc/self/mountinfo)" ]
       ! uname -r | grep -q '^[7-9]' || echo new
