@@ -104,9 +104,15 @@ static bool waits_for_signals(const struct child *child) {
  * the stop signal of a key does not stop a process whose parent is in another
  * session: the kernel assumes that no one would continue it (setpgid(2)). */
 bool would_discard(const struct child *child, int signal) {
+
+  /* Until it becomes PROG, the child blocks all signals, and would lose this
+   * one when it no longer does. PROG does not block 32, which is its libc's. */
+
+  bool is_blocked =
+      has_signal(child, "SigBlk:", signal) && !has_signal(child, "SigBlk:", 32);
+
   return (child->is_init || (child->has_session && is_stop(signal))) &&
-         !has_signal(child, "SigBlk:", signal) &&
-         !has_signal(child, "SigIgn:", signal) &&
+         !is_blocked && !has_signal(child, "SigIgn:", signal) &&
          !has_signal(child, "SigCgt:", signal) && !waits_for_signals(child);
 }
 

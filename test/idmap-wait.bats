@@ -111,6 +111,10 @@ ended() {
     try env --default-signal idmap $arguments -o 'kill -TERM $PPID' sleep 9
     [ "$status" -eq 143 ] || fail "$arguments: $status"
   done
+  # Also if it is passed on before PROG runs, while all signals are blocked.
+  try env --default-signal strace -f -qq -o /dev/null -e inject=prctl:delay_enter=500000 \
+    idmap -n pid -o 'kill -TERM $PPID' sleep 9
+  [ "$status" -eq 143 ]
 }
 
 @test "a signal that PID 1 ignores does not end it, and those that mean nothing do not" {
