@@ -11,11 +11,13 @@
 
 #include "proc.h"
 
-/* A descriptor of "/", the mount ROOT, if it is the initramfs and ours to
- * leave; otherwise -1. */
+/* A descriptor of "/", which is on the mount ROOT, if that is the initramfs and
+ * we are in the initial user namespace; otherwise -1. PROC is a checked /proc.
+ */
 int open_initramfs_or_exit(int proc, uint64_t root);
 
-/* Exits if -f would delete files that are in use. */
+/* Exits if -f must not delete the files of the mount ROOT: we are not PID 1, or
+ * another mount shows files of the initramfs. */
 void refuse_to_free(int proc, uint64_t root);
 
 /* Moves what is mounted on dev, proc, sys and run in the directory INITRAMFS to

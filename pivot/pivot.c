@@ -22,8 +22,9 @@ const char usage[] =
     "  -k LIST     keep these descriptors open for PROG, such as 3,5-7\n"
     "  -o PUT-OLD  call pivot_root(2) alone, as pivot_root(8)\n" COMMON_OPTIONS;
 
-/* Makes NEW-ROOT the working directory: whatever moves after that, "." stays
- * the directory that was looked at. */
+/* Makes NEW-ROOT the working directory. If someone moves it or covers its path
+ * after that, "." is still the same directory for the checks and calls below.
+ */
 static void enter_new_root(const char *new_root) {
   int fd = inherited_fd_or_exit(new_root);
 

@@ -25,9 +25,9 @@ struct reader {
   unsigned char bytes[4096];
 };
 
-/* Opens the file NAME of the procfs PROC, such as "self/status"; numbered()
- * makes a name with a PID in it. If the file is not on the mount that PROC is
- * on, errno is EXDEV. */
+/* Opens the file NAME below PROC, a procfs or a directory in one, such as
+ * "self/status"; numbered() makes a name with a PID in it. If the file is not
+ * on the mount that PROC is on, it is not opened, and errno is EXDEV. */
 struct reader open_proc_file(int proc, const char *name);
 
 /* Reads the next byte. -1 at the end, where errno is 0, and for an error. */
@@ -65,23 +65,26 @@ struct mount {
   char line[LINE_SIZE];
 };
 
-/* Opens a mount table such as self/mountinfo. It shows the mounts that are
- * reached from the root of that process, and if it was opened before
- * pivot_root(2), none after it. */
+/* Opens a mount table such as self/mountinfo. It shows the mounts that can be
+ * reached from the root that the process had at this moment: so not those of
+ * the new root, if pivot_root(2) comes later. */
 struct reader mounts_or_exit(int proc, const char *name);
 
-/* Reads the next mount; false at the end. */
+/* Reads the next mount to *MOUNT; false at the end. Its strings are in its own
+ * line, so they are gone with the next one. */
 bool next_mount_or_exit(struct reader *table, struct mount *mount);
 
-/* Whether the mount ID is in the table NAME, and then what it is. */
+/* Whether the mount ID is in the table NAME. If so, *MOUNT is that mount. */
 bool find_mount_or_exit(int proc, const char *name, uint64_t id,
                         struct mount *mount);
 
 /* ---- What a descriptor or a path is ---- */
 
-/* The type, inode and mount ID of PATH below DIRECTORY, a link at its end not
- * followed, or of DIRECTORY itself if PATH is "". Zeros if there is nothing.
- * Paths cannot be compared instead, because mounts hide mounts. */
+/* Looks PATH up from DIRECTORY as openat(2) does, but does not follow a link at
+ * its end; "" is DIRECTORY itself. Returns the type, inode, device, mount ID
+ * and attributes, such as STATX_ATTR_MOUNT_ROOT, or zeros if PATH does not
+ * exist. Exits if the kernel does not tell the mount ID. Paths cannot be
+ * compared instead, because mounts hide mounts. */
 struct statx look_up_or_exit(int directory, const char *path);
 
 /* Whether both are the same inode, reached through the same mount. */
@@ -89,14 +92,16 @@ bool is_same_place(struct statx one, struct statx other);
 
 /* ---- What may forbid a step here ---- */
 
+/* Whether CAPABILITY is in our effective set; false if capget(2) fails. */
 bool has_capability(int capability);
 
 /* or_exit() for clone, unshare, setns and mounts. After EPERM, EACCES or ENOSPC
- * it adds a line of what was read that can be a cause: "TOOL: here: ..." */
+ * it reads what can be the cause, a missing capability for one, and adds a
+ * line: "TOOL: here: ..." */
 int or_exit_here(int result, const char *call, const char *object);
 
-/* Makes a call that SHOW() shows, and exits if it fails: "TOOL: CALL OBJECT:
- * what errno says". */
+/* SHOW(), and or_exit_here() for what the call returns. The message of a
+ * failure is "TOOL: CALL OBJECT: what errno says". */
 #define CALL_OR_EXIT(object, call, ...)                                        \
   (show_call(#call, #__VA_ARGS__, STRINGS(__VA_ARGS__, 0, 0, 0, 0, 0)),        \
    or_exit_here(call(__VA_ARGS__), #call, object))

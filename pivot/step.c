@@ -150,7 +150,7 @@ int option_or_exit(int argc, char **argv, const char *known,
     usage_error_if(strchr(given, letter) && !strchr(often, letter), option,
                    "is given twice");
     if (!strchr(given, letter)) {
-      given[strlen(given)] = letter; /* no more than KNOWN has */
+      given[strlen(given)] = letter; /* each once: 64 are enough */
     }
   }
   return letter;
