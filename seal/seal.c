@@ -57,8 +57,9 @@ static bool open_program(struct program *prog) {
   }
   or_exit(fstat(prog->fd, &prog->st), "fstat", prog->path);
 
-  /* The copy has a mode of its own, and is on no mount with noexec. Whether the
-   * file may be executed, the kernel will not ask again. */
+  /* Later, the kernel checks only the copy, which has a mode of its own and is
+   * on no mount with noexec. So we check here whether the caller may execute
+   * the file. */
 
   int denied = faccessat(prog->fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH);
   or_exit(errno == EACCES ? 0 : denied, "faccessat2", prog->path);
@@ -94,7 +95,8 @@ static void find_program_or_exit(const char *word, struct program *prog) {
   }
 }
 
-/* Refuses a PROG that a copy would not protect, or that it would break. */
+/* Refuses a PROG that a copy would not protect, such as a script, or that would
+ * lose rights as a copy. */
 static void refuse_unsealable(const struct program *prog, const char *word) {
   char reason[512 + PATH_MAX] = "is a script, so seal its interpreter: seal ";
   char line[256] = "", *name = line + 2;
@@ -149,7 +151,7 @@ static int memfd_or_exit(const char *path) {
 }
 
 static int copy_or_exit(const struct program *prog) {
-  const size_t most = 0x7ffff000; /* that one sendfile(2) moves */
+  const size_t most = 0x7ffff000; /* bytes: one sendfile(2) moves no more */
   struct stat after;
   off_t copied = 0;
   int memfd = memfd_or_exit(prog->path), moved = 1;
