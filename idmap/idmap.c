@@ -200,7 +200,8 @@ static void take_ids(const struct plan *plan) {
 static void enter_last_namespaces(const struct plan *plan) {
   int flags = plan->namespaces;
 
-  /* exec enters a time namespace that was unshared only since Linux 6.1. */
+  /* Since Linux 6.1 exec(2) would enter the time namespace that this process
+   * has unshared. Older kernels need setns(2). */
 
   if (flags & CLONE_NEWTIME) {
     const char *name = "self/ns/time_for_children";
@@ -369,7 +370,7 @@ static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside) {
   siginfo_t end =
       wait_for_child(&child, plan->has_terminal ? &plan->terminal : NULL, fd);
 
-  /* It undoes what -o did: so also if -o failed. */
+  /* -O undoes what -o did, so it runs after a failed -o too. */
 
   int status = end.si_status + (end.si_code == CLD_EXITED ? 0 : 128);
   struct numbered text = numbered("", status, "");
@@ -444,7 +445,8 @@ static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
   }
   if (!is_inside) {
 
-    /* What runs outside has root's groups again. */
+    /* The process outside, and so each command of -o and -O, gets root's groups
+     * back. */
 
     if (count >= 0) {
       or_exit(setgroups(count, groups), "setgroups", "");
@@ -549,8 +551,8 @@ static void plan_namespaces_or_exit(struct plan *plan) {
             "/proc", "is no whole procfs of our PID namespace");
 
   /* A caller who hands over a terminal hands over the session that it controls.
-   * Otherwise kill(0), SIGCONT and /dev/tty must reach nothing outside: so also
-   * if the kernel does not tell what a descriptor is. */
+   * Otherwise kill(0), SIGCONT and /dev/tty must reach nothing outside. If the
+   * kernel does not tell what a descriptor is, isatty(3) is false. */
 
   plan->has_session =
       plan->has_terminal || (is_pid && !isatty(0) && !isatty(1) && !isatty(2));

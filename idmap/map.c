@@ -49,7 +49,8 @@ bool translate(const struct map *map, enum column column, uint32_t id,
   return range;
 }
 
-/* Returns NULL, or what is wrong. */
+/* Adds a range of COUNT ids to MAP, if each id is free on both sides. Returns
+ * NULL, or what is wrong. */
 static const char *add_range(struct map *map, uint64_t inside, uint64_t outside,
                              uint64_t count) {
   const struct range *other;
@@ -250,7 +251,8 @@ void identify_or_exit(int proc, bool gids, struct ids *ids) {
   ids->id = gids ? ids->id : ids->uid;
   read_map_or_exit(proc, gids ? "self/gid_map" : "self/uid_map", &ids->parent);
 
-  /* An id that is not mapped here is shown as 65534, which is another's. */
+  /* The kernel shows an id that is not mapped here as 65534, which can be
+   * mapped as another user's. */
 
   refuse_if(!translate(&ids->parent, INSIDE, ids->id, &outside),
             gids ? "our own group id" : "our own user id",

@@ -37,29 +37,33 @@ struct ids {
   struct map map;    /* what the new one is to map */
 };
 
-/* Fills IDS, all but its map. Exits if the caller's own id is not mapped here.
- */
+/* Fills IDS, all but its map, for this process. PROC is a checked /proc, here
+ * and below. Exits if our own id is not mapped in our user namespace. */
 void identify_or_exit(int proc, bool gids, struct ids *ids);
 
-/* Makes the map of IDS, which is empty, of the words of TEXT, a list with
- * commas, which is cut at these; or the default if TEXT is NULL. */
+/* Fills the map of IDS, which is empty, by the words of TEXT, a list with
+ * commas that is cut at these, or by the default if TEXT is NULL. Exits with 64
+ * for a wrong word or a map that is too long, and with 125 if the map has ids
+ * that are not mapped here, or if "sub" has none to add. */
 void make_map_or_exit(char *text, struct ids *ids);
 
-/* Reads INSIDE:OUTSIDE:COUNT, all of TEXT, and adds it to MAP. Another
- * SEPARATOR than ':' can be a blank: then there may be more blanks before each
- * number. Returns NULL, or what is wrong with it. */
+/* Adds INSIDE:OUTSIDE:COUNT, which is all of TEXT, to MAP. SEPARATOR is ':', or
+ * ' ' for the lines of the kernel, with more blanks before each number. Returns
+ * NULL, or what is wrong with TEXT; then MAP is as before. */
 const char *add_numbers(struct map *map, const char *text, char separator);
 
-/* Whether MAP has ID in COLUMN. What it is in the other one goes to *OTHER. */
+/* Whether MAP has ID in COLUMN. If so, *OTHER is its id in the other column;
+ * otherwise *OTHER stays as it is. */
 bool translate(const struct map *map, enum column column, uint32_t id,
                uint32_t *other);
 
-/* MAP as the kernel shows it, in columns; or without spaces that only align. */
+/* Writes MAP to TEXT, a line for each range: in columns, as the kernel shows
+ * it, if it is to be ALIGNED, otherwise with one space between the numbers. */
 void print_map(const struct map *map, bool aligned, char text[MAP_SIZE]);
 
-/* Writes MAP to the file NAME of the procfs PROC. */
+/* Writes MAP to the file NAME in PROC, such as "123/uid_map". */
 void write_map_or_exit(int proc, const char *name, const struct map *map);
 
-/* Exits if the map NAME of the kernel does not map the same ids as MAP. It may
- * be in another order: the kernel sorts long maps. */
+/* Exits if the file NAME in PROC has other ranges than MAP. Their order may
+ * differ: the kernel sorts long maps. */
 void verify_map_or_exit(int proc, const char *name, const struct map *map);

@@ -16,14 +16,15 @@ extern const struct kind {
   int flag; /* of clone(2), unshare(2) and setns(2) */
 } kinds[KINDS];
 
-/* The flags of the names in LIST, with commas, which is cut at these. "all"
- * leaves out those that the kernel does not have; a name that it does not have
- * is an error. PROC is a checked /proc, or -1: then all are taken to exist. */
+/* The flags of the names in LIST, which has commas between and is cut at these;
+ * 0 if LIST is NULL. "all" means each kind that the kernel has. Exits with 64
+ * for a word that is no name, and with 125 for a kind that the kernel does not
+ * have. PROC is a checked /proc, or -1: then each kind is taken to exist. */
 int read_namespaces_or_exit(char *list, int proc);
 
-/* Shows, for -v, a CALL whose argument is FLAGS. */
+/* With -v, shows CALL with the names of the namespaces in FLAGS. */
 void show_namespaces(const char *call, int flags);
 
-/* Replaces the session keyring, which no namespace keeps outside, by an empty
- * one. PROC is a checked /proc. */
+/* Replaces the caller's session keyring, which no namespace keeps outside, by
+ * an empty one, unless the kernel has no keys. PROC is a checked /proc. */
 void leave_keyring_or_exit(int proc);

@@ -237,7 +237,8 @@ static bool take_lines(struct terminal *terminal) {
   return true;
 }
 
-/* Puts the caller's terminal in raw mode, in which each key is a byte. */
+/* Puts the caller's terminal in raw mode: each key can be read at once, and
+ * none is echoed or becomes a signal. */
 static void make_raw(struct terminal *terminal) {
   struct termios caller = {0}, raw;
 
@@ -318,7 +319,7 @@ static ssize_t read_flow(struct flow *flow, int fd) {
   return n < 0 && errno != EAGAIN && errno != EINTR ? 0 : n;
 }
 
-/* Writes to FD what it takes. False if it will never take more. */
+/* Writes as much of FLOW as FD takes now. False if FD will never take more. */
 static bool write_flow(struct flow *flow, int fd) {
   ssize_t n = write(fd, flow->bytes + flow->done, flow->length - flow->done);
 

@@ -27,7 +27,7 @@ enum input {
 /* Bytes that were read and are still to be written. */
 struct flow {
   ssize_t length, done;
-  int64_t since; /* when something was read or written, in milliseconds() */
+  int64_t since; /* when bytes were last read or written, by milliseconds() */
   char bytes[4096];
 };
 
@@ -49,37 +49,39 @@ struct terminal {
   tcflag_t post; /* OPOST, if the new terminal had it while the other was raw */
 };
 
-/* Whether FD is a terminal. One that does not tell, since it has hung up or a
- * filter refuses the question, is taken for a terminal: PROG must not get it.
- */
+/* Whether FD is a terminal. If it has hung up, or a filter refuses the
+ * question, FD is taken for a terminal: PROG must not get it. */
 bool is_terminal(int fd);
 
-/* Before the child is made: a new terminal, whose master is MASTER, of a pty
- * that is not blocking. PROC is a checked procfs. */
+/* Before the child is made: the new terminal of which MASTER is the master,
+ * opened with O_NONBLOCK. PROC is a checked /proc. */
 struct terminal terminal_or_exit(int proc, int master);
 
-/* The master of a new pty, whose slave is in /dev/pts. */
+/* The master of a new pty, whose slave is in our /dev/pts. It does not block.
+ */
 int open_ptmx_or_exit(void);
 
-/* The same of the devpts that is mounted on dev/pts below the directory ROOT,
- * which belongs to someone else. OWNER is who owns that devpts. */
+/* The same in the devpts on dev/pts below the directory ROOT. Processes that we
+ * do not trust can change what is there: so it exits if that is no devpts.
+ * *OWNER is what fstat(2) says of its ptmx. */
 int open_ptmx_below_or_exit(int proc, int root, struct stat *owner);
 
-/* In the child: opens the slave anew, by its name in the mount namespace of the
- * child: no other descriptor of it could be bound on /dev/console. */
+/* In the child: opens the slave anew, by its name in /dev/pts in the mount
+ * namespace of the child. Only such a descriptor can be bound on /dev/console.
+ */
 void reopen_slave_or_exit(struct terminal *terminal);
 
-/* In the child: makes the slave those of descriptors 0-2 that were terminals,
- * and closes all that is the caller's. */
+/* In the child: replaces those of descriptors 0-2 that were terminals by the
+ * slave, and closes the master and the caller's terminals. */
 void replace_terminals_or_exit(const struct terminal *terminal);
 
-/* In the process that will be PROG: a session of its own. If TERMINAL is not
- * NULL and anything can be typed there, that is its controlling terminal. */
+/* In the process that will be PROG: begins a session. If TERMINAL is not NULL,
+ * and something can be typed there, it becomes the controlling terminal. */
 void begin_session_or_exit(const struct terminal *terminal);
 
-/* Waits until CHILD has ended, or did not end in time. Passes on the signals
- * that are read from SIGNALS, a signalfd of all of them, and copies between
- * TERMINAL, which may be NULL, and the caller's. That has its settings back
- * afterwards. */
+/* Waits until CHILD has ended, or did not end in time, and returns how it
+ * ended, for end_as(). Passes on the signals that are read from SIGNALS, a
+ * signalfd of all of them, and copies between TERMINAL, which may be NULL, and
+ * the caller's terminal, which has its settings back afterwards. */
 siginfo_t wait_for_child(struct child *child, struct terminal *terminal,
                          int signals);

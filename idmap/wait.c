@@ -205,7 +205,7 @@ bool has_stopped(struct child *child, siginfo_t *end) {
     end->si_status = child->killed_by;
   } else if (!end->si_pid && time_left(child) == 0) {
 
-    /* Time is up. It is killed, or if that was done before, given up. */
+    /* Time is up: kill CHILD, or if that was done before, wait no longer. */
 
     if (!child->killed_by) {
       kill_child(child, child->told_by);

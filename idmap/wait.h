@@ -24,13 +24,15 @@ struct caller_signals {
   struct sigaction child; /* of SIGCHLD: if ignored, no status is kept */
 };
 
-/* Blocks all signals, and has SIGCHLD keep the status of children. */
+/* Blocks all signals, and sets SIGCHLD to SIG_DFL, so that the kernel keeps the
+ * status of a child. Returns what was set before. */
 struct caller_signals block_signals_or_exit(void);
 
-/* In a child, before its exec: takes that back. */
+/* In a child, before its exec: sets the mask and SIGCHLD as they were BEFORE.
+ */
 void restore_signals_or_exit(const struct caller_signals *before);
 
-/* A descriptor that the signals of SET, which are blocked, are read from. */
+/* A signalfd(2) for the signals of SET, which must be blocked. */
 int signalfd_or_exit(const sigset_t *set);
 
 /* All signals. sigfillset(3) of musl leaves out three. */
@@ -55,7 +57,8 @@ struct child {
 };
 
 /* In the child, the last call before exec: from now on it is killed when its
- * parent dies. LINK is a pipe or socket whose other end the parent alone has.
+ * parent dies. LINK is a pipe or socket whose other end the parent alone has:
+ * if that is closed, the parent is dead already, and the child exits.
  * The setting is lost if PROG changes its ids, gains capabilities or clears it
  * (PR_SET_PDEATHSIG of prctl(2)). */
 void die_with_parent_or_exit(int link);
@@ -63,34 +66,40 @@ void die_with_parent_or_exit(int link);
 /* Passes on to CHILD a signal that was read from a signalfd. */
 void pass_on(struct child *child, const struct signalfd_siginfo *info);
 
-/* Whether the kernel would discard SIGNAL, sent to CHILD. */
+/* Whether the kernel would discard SIGNAL if we sent it to CHILD. */
 bool would_discard(const struct child *child, int signal);
 
-/* Whether INFO is of Ctrl-C or Ctrl-\ on the caller's terminal. */
+/* Whether the signal of INFO is from Ctrl-C or Ctrl-\ on the caller's terminal.
+ */
 bool is_key(const struct signalfd_siginfo *info);
 
-/* Kills CHILD, as if by SIGNAL, and waits no longer than WAIT_LIMIT for that:
- * it may be frozen. */
+/* Sends SIGKILL to CHILD. has_stopped() then tells that SIGNAL ended it, at the
+ * latest after WAIT_LIMIT: CHILD may be frozen. */
 void kill_child(struct child *child, int signal);
 
-/* Whether CHILD has stopped, by the signal that END then has; stop_with() stops
- * this process too. Otherwise END is how it has ended, or how it would have if
- * it did not end in time; si_pid is 0 if it goes on. */
+/* Looks at CHILD without waiting. Returns true if it has stopped: then
+ * si_status of END is the signal, for stop_with(), which stops this process
+ * too. Otherwise si_pid of END is 0 if CHILD runs, and END is how CHILD ended
+ * if it has ended, or did not end in time. */
 bool has_stopped(struct child *child, siginfo_t *end);
 void stop_with(struct child *child, int signal);
 
-/* Milliseconds until CHILD must have ended, or -1, for poll(2). */
+/* Milliseconds until CHILD must have ended, 0 if that time is over, or -1 if
+ * there is no limit: for poll(2). */
 int time_left(const struct child *child);
 
-/* Ends this process as that child ended: with its status, or of its signal. */
+/* Ends this process as END tells of a child: with its status, or of its signal.
+ */
 _Noreturn void end_as(const siginfo_t *end);
 
 /* ---- Time, numbers ---- */
 
-/* The bits of a set in /proc/PID/status. (strtoull(3) is larger.) */
+/* The bits of DIGITS, a set of signals or capabilities in /proc/PID/status:
+ * lower-case hexadecimal digits alone. (strtoull(3) is larger.) */
 uint64_t read_hex(const char *digits);
 
-enum { WAIT_LIMIT = 2000 }; /* for a program that was told to end */
+/* Milliseconds that a program has to end after it was told to. */
+enum { WAIT_LIMIT = 2000 };
 
-/* Milliseconds of a clock that nobody sets. */
+/* The monotonic clock in milliseconds: to set the date does not change it. */
 int64_t milliseconds(void);
