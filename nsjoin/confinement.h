@@ -2,8 +2,9 @@
  *
  * setns(2) puts no process into a cgroup, and changes neither its label nor its
  * capabilities. A command that entered a container would be the one process in
- * it without these limits. Seccomp filters cannot be taken on: the kernel shows
- * them to no one.
+ * it without these limits. Seccomp filters are not taken on: the kernel shows
+ * them only to root that traces the process (PTRACE_SECCOMP_GET_FILTER of
+ * ptrace(2)).
  */
 
 #pragma once
@@ -13,13 +14,14 @@
 
 enum { CGROUP = 1, LABEL = 2, CAPS = 4 };
 
-/* What the LIST of -a asks for, such as cgroup,label. It is cut at its commas.
- */
+/* The bits above that the LIST of -a asks for, such as cgroup,label, which is
+ * cut at its commas; 0 if LIST is NULL. Exits with 64 for any other word. */
 int read_confinement_or_exit(char *list);
 
-/* Puts this process into the cgroup of TARGET, in the hierarchy of version 2.
- * Exits if TARGET is in another cgroup than we in one of version 1. Call it
- * before the join: a cgroup namespace hides what is above the container. */
+/* Moves this process into TARGET's cgroup in the hierarchy of version 2. Exits
+ * unless it is then in TARGET's cgroup in each hierarchy, of version 1 too.
+ * Call it before the join: a cgroup namespace hides what is above the
+ * container. PROC is a checked /proc. */
 void join_cgroup_or_exit(int proc, const struct target *target);
 
 /* Has the next exec take on the AppArmor profile or the SELinux context of
@@ -27,6 +29,6 @@ void join_cgroup_or_exit(int proc, const struct target *target);
 void take_label_or_exit(int proc, const struct target *target);
 
 /* Drops from the capability bounding set what TARGET does not have there, and
- * takes on its no_new_privs. Call it before the ids are taken: without user 0
- * there is no right to the first. */
+ * takes on its no_new_privs. Call it before take_id_or_exit(): a user other
+ * than 0 may not change that set. */
 void limit_capabilities_or_exit(const struct target *target);

@@ -158,8 +158,8 @@ void take_id_or_exit(const struct target *target, bool is_user,
 
 /* ---- What else is inherited ---- */
 
-/* A process in a user namespace that it joined has none of these. Elsewhere
- * they would be PROG's after exec (capabilities(7)). The ambient set is always
+/* setns(2) into a user namespace clears the inheritable capabilities. After any
+ * other join PROG would have them (capabilities(7)). The ambient set is always
  * part of the inheritable one. */
 void drop_capabilities_or_exit(void) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};

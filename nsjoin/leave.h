@@ -18,35 +18,37 @@
  * DIRECTORY in /proc was started with, or if that is -1, our TERM alone. */
 void leave_environment_or_exit(int directory);
 
-/* Adds what the user UID needs. What the passwd file below our root says of
- * that user is data of the container: it may be missing, endless, or lie. */
+/* Adds PATH, HOME, SHELL, USER and LOGNAME for the user UID, by the passwd file
+ * below our root. That file is data of the container: it may be missing,
+ * endless, or lie. Call it after the join. */
 void complete_environment_or_exit(uid_t uid);
 
 /* ---- Descriptors ---- */
 
-/* Exits if one of descriptors 0-2 is a directory. */
+/* Exits if the caller left a directory open as one of descriptors 0-2. */
 void refuse_directories(void);
 
 /* ---- Who PROG is ---- */
 
-/* Drops the supplementary groups, or if they cannot be dropped and MAY_STAY,
- * keeps them. A file can be closed to a group, so to drop a group can be a
- * gain. Root of a user namespace may not do it where setgroups is "deny"
- * (CVE-2014-8989), but root of ours may: so it is tried before the join and
- * after it. */
+/* Drops the supplementary groups. If setgroups(2) answers EPERM, keeps them if
+ * they MAY_STAY, otherwise exits. A file can be closed to a group, so to drop a
+ * group can be a gain: root of a user namespace where setgroups is "deny" may
+ * not do it (CVE-2014-8989). Root of our own user namespace may. So call it
+ * before the join and after it. */
 void drop_groups_or_exit(bool may_stay);
 
-/* Whether TARGET has another user namespace than we, which we made: then its
- * processes have our groups anyway, and these may stay. */
+/* Whether TARGET has another user namespace than we, and our user made it: then
+ * its processes have our groups anyway, and these may stay. */
 bool owns_user_namespace_or_exit(const struct target *target);
 
-/* Takes the user or group id ASKED. If that is NULL, and a user namespace was
- * joined, it takes 0, or if 0 is not mapped, the id that TARGET has in that
- * namespace: so call it after the join. */
+/* Takes the user id ASKED, or the group id if not IS_USER; ASKED is a decimal
+ * number. If it is NULL and a user namespace was joined, takes 0, or if 0 is
+ * not mapped there, the id that TARGET has there: so call it after the join. If
+ * it is NULL otherwise, changes nothing. */
 void take_id_or_exit(const struct target *target, bool is_user,
                      const char *asked);
 
 /* ---- What else is inherited ---- */
 
 void drop_capabilities_or_exit(void); /* the inheritable and ambient ones */
-void reset_signals_or_exit(void);     /* ignores and blocks none */
+void reset_signals_or_exit(void);     /* none is ignored or blocked then */

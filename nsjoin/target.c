@@ -71,12 +71,11 @@ static bool is_container_of(int proc, pid_t pid, pid_t parent, pid_t *hidden) {
          !has_status(proc, pid, "State:", "Z (zombie)", hidden);
 }
 
-/* The container that the process PARENT, called WORD, waits for; 0 if there is
- * none. All processes are asked for their parent: the kernel's own list of the
- * children of a thread leaves one out if another ends meanwhile
- * (proc_tid_children(5)). A process that /proc hides from us is one that we
- * could not join. But it can be the container, so then it cannot be said that
- * there is none. */
+/* The PID of the container that the process PARENT, called WORD, waits for; 0
+ * if there is none. This reads the parent of each process: the kernel's own
+ * list of the children of a thread leaves one out if another ends meanwhile
+ * (proc_tid_children(5)). If no container is found, but /proc hides a process
+ * from us, it exits: that process can be the container. */
 static pid_t container_or_exit(int proc, pid_t parent, const char *word) {
   DIR *list = fdopendir(open_or_exit(proc, ".", O_RDONLY | O_DIRECTORY));
   pid_t found = 0, hidden = 1; /* until PID 1, which is the first, is seen */
@@ -246,10 +245,10 @@ void join_or_exit(int proc, const struct target *target) {
   /* One call for all namespaces: it joins all of them or none, and all of the
    * same process at the same moment (setns(2), since Linux 5.8). It asks for
    * CAP_SYS_ADMIN over the owner of each namespace, by the credentials that we
-   * have before the call: what they do not suffice for, the ones after it would
-   * not either, since a user namespace gives rights over itself and what is
-   * below, and who may join it has these already (validate_nsset() in
-   * kernel/nsproxy.c, user_namespaces(7)). */
+   * have before the call. If these do not suffice, those after the join of the
+   * user namespace would not either: they have rights only over it and what is
+   * below, and a process that may join it has these already (validate_nsset()
+   * in kernel/nsproxy.c, user_namespaces(7)). */
 
   show_namespaces("setns", target->flags);
   or_exit_here(setns(target->fd, target->flags), "setns", target->word);
