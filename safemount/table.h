@@ -39,12 +39,13 @@ struct lines {
   char text[MOST_BYTES]; /* of all tables */
 };
 
-/* Adds LINE, whose fields are there, with its OPTIONS. Exits if that makes no
- * sense, with 64 if it is the command line. */
+/* Adds LINE, of which prefix, source, target and type are set, with OPTIONS,
+ * which is cut at its commas and has to stay. Exits with 64 if the line makes
+ * no sense, or with 125 if it is one of a table. */
 void add_line_or_exit(struct lines *lines, struct line line, char *options);
 
 /* Adds the lines of TABLE: a path, fd:N, or fd:N:NAME. Messages about a line
- * begin with the path or NAME and its number, or with neither if NAME is empty.
- * Exits with 125 if TABLE cannot be read to its end, or if a line of it makes
- * no sense. Cuts TABLE at its colons. */
+ * begin with the end of the path or NAME and the line's number, or with neither
+ * if NAME is empty. Exits with 125 if TABLE cannot be read to its end, or if a
+ * line of it makes no sense. Cuts fd:N:NAME at its colons. */
 void add_table_or_exit(struct lines *lines, char *table);

@@ -7,6 +7,6 @@
 #pragma once
 
 /* A descriptor of a new user namespace that maps users and groups by RANGES,
- * INSIDE:OUTSIDE:COUNT joined by +. Exits if they are none, or no whole procfs
- * can be had. */
+ * INSIDE:OUTSIDE:COUNT joined by +. Exits if RANGES is no such list, if the
+ * kernel refuses the maps, or if there is no whole procfs. */
 int new_userns_or_exit(const char *ranges);
