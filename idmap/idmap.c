@@ -25,9 +25,8 @@
 
 const char tool[] = "idmap";
 const char usage[] =
-    "usage: idmap [-Kptv] [-e NAME=VALUE]... [-g MAP] [-H NAME] [-n LIST]\n"
-    "             [-O CMD] [-o CMD] [-s allow|deny] [-u MAP] [PROG "
-    "[ARG]...]\n\n"
+    "usage: idmap [-Kptv] [-e NAME=VALUE]... [-g MAP] [-H NAME] [-n LIST] "
+    "[-O CMD] [-o CMD] [-s allow|deny] [-u MAP] [PROG [ARG]...]\n\n"
     "  -e NAME=VALUE  add to PROG's environment, which is these alone then\n"
     "  -g MAP      map these group ids, such as root,sub or 0:100000:65536\n"
     "  -H NAME     name the new UTS namespace\n"
