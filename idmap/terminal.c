@@ -20,7 +20,9 @@ enum { IN_FLIGHT = 128 * 1024 };
 
 /* ---- The new terminal ---- */
 
-bool is_terminal(int fd) {
+/* Whether FD is a terminal. If it has hung up, or a filter refuses the
+ * question, FD is taken for a terminal: PROG must not get it. */
+static bool is_terminal(int fd) {
   struct termios settings;
 
   /* isatty(3) of musl has no errno but ENOTTY. */

@@ -49,10 +49,6 @@ struct terminal {
   tcflag_t post; /* OPOST, if the new terminal had it while the other was raw */
 };
 
-/* Whether FD is a terminal. If it has hung up, or a filter refuses the
- * question, FD is taken for a terminal: PROG must not get it. */
-bool is_terminal(int fd);
-
 /* Before the child is made: the new terminal of which MASTER is the master,
  * opened with O_NONBLOCK. PROC is a checked /proc. */
 struct terminal terminal_or_exit(int proc, int master);

@@ -105,8 +105,9 @@ static bool waits_for_signals(const struct child *child) {
  * session: the kernel assumes that no one would continue it (setpgid(2)). */
 bool would_discard(const struct child *child, int signal) {
 
-  /* Until it becomes PROG, the child blocks all signals, and would lose this
-   * one when it no longer does. PROG does not block 32, which is its libc's. */
+  /* Until it becomes PROG, the child blocks all signals. If PID 1 unblocks this
+   * one without a handler for it, the kernel discards it. PROG does not block
+   * 32, which libc keeps for itself: so that tells the two apart. */
 
   bool is_blocked =
       has_signal(child, "SigBlk:", signal) && !has_signal(child, "SigBlk:", 32);

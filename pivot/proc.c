@@ -184,7 +184,8 @@ bool is_same_place(struct statx one, struct statx other) {
 
 /* ---- What may forbid a step here ---- */
 
-bool has_capability(int capability) {
+/* Whether CAPABILITY is in our effective set; false if capget(2) fails. */
+static bool has_capability(int capability) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2] = {{0}, {0}};
 

@@ -92,9 +92,6 @@ bool is_same_place(struct statx one, struct statx other);
 
 /* ---- What may forbid a step here ---- */
 
-/* Whether CAPABILITY is in our effective set; false if capget(2) fails. */
-bool has_capability(int capability);
-
 /* or_exit() for clone, unshare, setns and mounts. After EPERM, EACCES or ENOSPC
  * it reads what can be the cause, a missing capability for one, and adds a
  * line: "TOOL: here: ..." */
