@@ -187,13 +187,18 @@ static bool is_sealed(int fd) {
 }
 
 static void seal_or_exit(int memfd) {
+  int tries = 20, failed;
 
-  /* Without F_SEAL_EXEC, since Linux 6.3, the mode could still be changed. */
+  /* Without F_SEAL_EXEC, since Linux 6.3, the mode could still be changed.
+   * EBUSY is for a page of the copy that something else holds: if that is the
+   * kernel, such as when it compacts memory, it lets go of it soon. */
 
-  int failed = SHOW(fcntl, memfd, F_ADD_SEALS, SEALS | F_SEAL_EXEC);
-  if (failed && errno == EINVAL) {
-    failed = SHOW(fcntl, memfd, F_ADD_SEALS, SEALS);
-  }
+  do {
+    failed = SHOW(fcntl, memfd, F_ADD_SEALS, SEALS | F_SEAL_EXEC);
+    if (failed && errno == EINVAL) {
+      failed = SHOW(fcntl, memfd, F_ADD_SEALS, SEALS);
+    }
+  } while (failed && errno == EBUSY && --tries > 0);
   or_exit(failed, "fcntl", "F_ADD_SEALS");
   refuse_if(!is_sealed(memfd), "fcntl", "the copy is not sealed");
 }

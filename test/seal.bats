@@ -401,6 +401,15 @@ END
   [ "$(wc -l <own)" -le 40 ]
 }
 
+# memfd_wait_for_pins() of the kernel gives up after a fifth of a second.
+@test "a page of the copy that the kernel holds for a moment is waited for, but not for ever" {
+  # The fourth is the one that seals.
+  try refuse fcntl:error=EBUSY:when=4 seal /bin/echo ran
+  [ "$output" = ran ]
+  try refuse fcntl:error=EBUSY:when=4+ seal /bin/echo ran
+  [[ $status -eq 125 && $output == *F_ADD_SEALS*busy* ]]
+}
+
 @test "-v shows each call that changes something, in order, and no look-up" {
   [[ -e /proc/sys/vm/memfd_noexec ]] || skip "before Linux 6.3 there is no MFD_EXEC"
   try seal -v /bin/true
