@@ -14,7 +14,9 @@ int open_initramfs_or_exit(int proc, uint64_t root) {
    * container is. Only the mount table calls it rootfs. */
 
   or_exit(statfs("/", &fs), "statfs", "/");
-  if (fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC) {
+  uint32_t type =
+      fs.f_type; /* signed in some libcs, and RAMFS_MAGIC is large */
+  if (type != RAMFS_MAGIC && type != TMPFS_MAGIC) {
     return -1;
   }
   if (!find_mount_or_exit(proc, "self/mountinfo", root, &mount) ||
