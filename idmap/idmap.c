@@ -117,6 +117,7 @@ static void write_maps(const struct plan *plan, pid_t pid) {
   char *names[] = {"newuidmap", "newgidmap"}, line[LINE_SIZE];
   struct numbered file = numbered("", pid, "/setgroups");
   pid_t helpers[2] = {0};
+  int statuses[2] = {0};
 
   /* Only before the groups are mapped can setgroups(2) be denied. A file can be
    * closed to a group: to drop that group would be a gain (CVE-2014-8989). */
@@ -141,8 +142,10 @@ static void write_maps(const struct plan *plan, pid_t pid) {
     }
   }
   for (int i = 0; i < 2; i++) {
-    refuse_if(helpers[i] && status_or_exit(helpers[i]) != 0, names[i],
-              "failed");
+    statuses[i] = helpers[i] ? status_or_exit(helpers[i]) : 0;
+  }
+  for (int i = 0; i < 2; i++) {
+    refuse_if(statuses[i] != 0, names[i], "failed");
     file = numbered("", pid, files[i]);
     verify_map_or_exit(plan->proc, file.text, &both[i]->map);
   }
@@ -408,6 +411,13 @@ static int drop_foreign_groups(const struct plan *plan, gid_t groups[65536]) {
   return count;
 }
 
+/* Whether the process inside writes its maps itself: its own ids, where it does
+ * not get setgroups(2) (user_namespaces(7)). It saves the process outside. */
+static bool writes_own_maps(const struct plan *plan) {
+  return plan->is_user && plan->is_denied && is_own(&plan->users) &&
+         is_own(&plan->groups) && !plan->waits && !plan->given['o'];
+}
+
 /* Makes the namespaces, and the second process if one is needed. PID 1 of a
  * namespace has to be a child: the PID of a process does not change, so
  * unshare(2) makes that namespace for children only. Otherwise the child is
@@ -417,12 +427,7 @@ static _Noreturn void make_namespaces(struct plan *plan, char **prog) {
   int flags = plan->namespaces & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
   int ends[2] = {-1, -1}, count;
   pid_t self = getpid(), other = 0;
-  bool is_inside = true;
-
-  /* Without setgroups(2), a process may map its own ids itself. */
-
-  bool writes_own = plan->is_user && plan->is_denied && is_own(&plan->users) &&
-                    is_own(&plan->groups) && !plan->waits && !plan->given['o'];
+  bool is_inside = true, writes_own = writes_own_maps(plan);
 
   flags |= plan->is_user ? CLONE_NEWUSER : 0;
   plan->signals = block_signals_or_exit();
