@@ -239,6 +239,22 @@ start() {
     try inject "$pid" echo ran </dev/null
     [[ $status -eq 125 && $output == "inject: process $pid is in our own namespaces"* ]]
   done
+  # nsjoin would enter what has another mount namespace only: the control
+  unshare --mount sleep 1000 3>&- &
+  pid=$!
+  wait_for eval '[[ $(readlink "/proc/$pid/ns/mnt") != "$(readlink /proc/self/ns/mnt)" ]]'
+  try seal nsjoin "$pid" echo entered </dev/null
+  [ "$output" = entered ]
+  try inject "$pid" echo ran </dev/null
+  [[ $status -eq 125 && $output == "inject: process $pid is in our own namespaces"* ]]
+  kill "$pid"
+  # So would it if a child has another user namespace, and no PID namespace.
+  unshare --mount sh -c 'unshare --user --map-root-user sleep 1000 & wait' 3>&- &
+  pid=$!
+  wait_for pgrep -x sleep
+  try inject "$pid" echo ran </dev/null
+  [[ $status -eq 125 && $output == "inject: process $pid is in our own namespaces"* ]]
+  pkill -x sleep
   for pid in 0 01 -1 x 4294967296 99999999 /etc; do
     try inject "$pid" echo ran </dev/null
     [[ $status -ne 0 && $output != *ran* ]]
