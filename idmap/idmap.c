@@ -340,6 +340,7 @@ static _Noreturn void be_outside(struct plan *plan, int link, pid_t inside) {
   const char *before = plan->given['o'], *after = plan->given['O'];
   struct child child = {.pid = inside,
                         .proc = plan->proc,
+                        .link = link,
                         .is_init = plan->namespaces & CLONE_NEWPID,
                         .has_session = plan->has_session};
   sigset_t all = all_signals();

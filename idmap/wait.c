@@ -77,15 +77,14 @@ uint64_t read_hex(const char *digit) {
   return bits;
 }
 
-/* Whether the set NAME, such as "SigCgt:", of CHILD's status has SIGNAL; also
- * if that cannot be read. */
-static bool has_signal(const struct child *child, const char *name,
-                       int signal) {
+/* The set NAME, such as "SigCgt:", of CHILD's status; all signals, if that
+ * cannot be read. */
+static uint64_t signal_set(const struct child *child, const char *name) {
   char line[LINE_SIZE];
   const char *set = proc_line(
       child->proc, numbered("", child->pid, "/status").text, name, line);
 
-  return !set || read_hex(set) >> (signal - 1) & 1;
+  return set ? read_hex(set) : UINT64_MAX;
 }
 
 /* Whether CHILD waits in sigtimedwait(2), as tini does. A signal that it waits
@@ -99,22 +98,25 @@ static bool waits_for_signals(const struct child *child) {
   return call && read_digits(call, INT_MAX, &number) && is_sigtimedwait(number);
 }
 
+/* Whether CHILD has become PROG. Before that, it has signals blocked for a
+ * moment, in setresuid(3) of musl for one: that does not mean that it waits for
+ * them, and a signal that comes then would be lost. */
+static bool runs_prog(const struct child *child) {
+  struct pollfd link = {.fd = child->link};
+
+  return child->link < 0 || poll(&link, 1, 0) != 0;
+}
+
 /* PID 1 of a namespace gets no signal that it has no handler for: none from
  * inside, and from outside SIGKILL and SIGSTOP alone (pid_namespaces(7)). And
  * the stop signal of a key does not stop a process whose parent is in another
  * session: the kernel assumes that no one would continue it (setpgid(2)). */
 bool would_discard(const struct child *child, int signal) {
+  uint64_t stays = signal_set(child, "SigIgn:") | signal_set(child, "SigCgt:");
 
-  /* Until it becomes PROG, the child blocks all signals. If PID 1 unblocks this
-   * one without a handler for it, the kernel discards it. PROG does not block
-   * 32, which libc keeps for itself: so that tells the two apart. */
-
-  bool is_blocked =
-      has_signal(child, "SigBlk:", signal) && !has_signal(child, "SigBlk:", 32);
-
+  stays |= runs_prog(child) ? signal_set(child, "SigBlk:") : 0;
   return (child->is_init || (child->has_session && is_stop(signal))) &&
-         !is_blocked && !has_signal(child, "SigIgn:", signal) &&
-         !has_signal(child, "SigCgt:", signal) && !waits_for_signals(child);
+         !(stays >> (signal - 1) & 1) && !waits_for_signals(child);
 }
 
 /* Sends SIGNAL to CHILD, or to its process group if TO_GROUP and if it leads

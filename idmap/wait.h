@@ -43,6 +43,7 @@ sigset_t all_signals(void);
 struct child {
   pid_t pid;
   int proc;         /* a checked /proc, or -1 */
+  int link;         /* its other end is closed when PROG runs; or -1 */
   bool is_init;     /* PROG is PID 1 of a PID namespace */
   bool has_session; /* PROG leads a session of its own */
   bool may_resist;  /* SIGINT, SIGTERM, SIGHUP end PROG whatever it does */

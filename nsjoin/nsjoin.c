@@ -230,6 +230,7 @@ static _Noreturn void wait_outside(struct entry *entry, pid_t helper,
 
   struct child child = {.pid = *entry->prog,
                         .proc = entry->proc,
+                        .link = -1, /* a process inside may hold it */
                         .has_session = true,
                         .may_resist = true,
                         .may_be_stopped_inside = tcgetpgrp(0) != getpgrp()};
